@@ -1,0 +1,15 @@
+//! Problems: what they are, the published formats they come in, and the workbook that ships with us.
+//!
+//! Owns [`Problem`] and everything that turns a file into one. Knows nothing of processes, HTTP, models or
+//! verifiers: a reader says what a file holds, not whether it is true.
+
+pub mod error;
+pub mod lines;
+pub mod problem;
+pub mod readers;
+pub mod rename;
+pub mod workbook;
+
+pub use error::{Cause, Place, ReadError};
+pub use problem::{ContentHash, Kind, LeanProblem, Metadata, Problem, PythonProblem, Split};
+pub use readers::{DuplicateNames, Format, Options, Problems};

@@ -1,0 +1,250 @@
+//! What a data set holds: one thing to prove or to program, whatever file it came from.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One problem: a formal statement with its header, or a programming task with its tests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The name that its data set gives it; unique there, except where the data set itself repeats one.
+    pub name: String,
+    /// The part of the data set it belongs to.
+    pub split: Split,
+    /// The data set, as named by whoever opened the file.
+    pub source: String,
+    /// What is asked.
+    pub kind: Kind,
+    /// A proof or a program that is published with the problem. Nothing here says that it was checked.
+    pub known: Option<String>,
+    /// The question in words, as published: for Lean with its comment marks. Empty if there is none.
+    pub informal: String,
+    /// What else the format says.
+    pub metadata: Metadata,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A statement to prove.
+    Lean(LeanProblem),
+    /// A program to write.
+    Python(PythonProblem),
+}
+
+/// A Lean 4 statement to prove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeanProblem {
+    /// Imports, options, `open`s and definitions before the statement; may be empty.
+    pub header: String,
+    /// The statement, to be continued by a proof: ends in `:= by` or `:=`, perhaps with white space after it.
+    pub statement: String,
+}
+
+/// A Python programming task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PythonProblem {
+    /// `prompt + completion` defines `entry_point`; `test` defines `check(candidate)`.
+    HumanEval {
+        /// Imports, helpers, signature and docstring.
+        prompt: String,
+        /// Name of the function under test.
+        entry_point: String,
+        /// Program that defines `check`.
+        test: String,
+    },
+    /// A whole program, judged by statements run against its names.
+    Asserts {
+        /// Code that runs before the tests; may be empty.
+        setup: String,
+        /// The tests; at least one.
+        tests: Vec<String>,
+        /// Further tests that the data set keeps apart; may be empty.
+        challenge_tests: Vec<String>,
+    },
+}
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose settings by.
+    Valid,
+    /// To report on, and nothing else.
+    Test,
+    /// To show as examples in a prompt (MBPP's first ten).
+    Prompt,
+}
+
+impl Split {
+    /// Reads the names that published files use; `None` for any other.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "train" => Some(Self::Train),
+            "valid" | "validation" | "val" | "dev" => Some(Self::Valid),
+            "test" => Some(Self::Test),
+            "prompt" => Some(Self::Prompt),
+            _ => None,
+        }
+    }
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+            Self::Prompt => "prompt",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What some formats say besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The subject, for instance `nat`.
+    pub topic: Option<String>,
+    /// From 1 (trivial) upwards; the scale is the data set's own.
+    pub difficulty: Option<u8>,
+    /// Where the data set took it from (its own `source` field).
+    pub origin: Option<String>,
+    /// The licence of this one record.
+    pub license: Option<String>,
+}
+
+/// Content hash of a problem (blake3, 32 bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl Problem {
+    /// Hashes what is asked: header and statement, or prompt, tests and entry point, white space and all.
+    /// Name, split, source, known solution, words and metadata are labels and stay out, so that one statement in
+    /// two data sets has one hash (as far as the name inside the statement is the same).
+    #[must_use]
+    pub fn content_hash(&self) -> ContentHash {
+        let mut parts = Parts::new();
+        match &self.kind {
+            Kind::Lean(LeanProblem { header, statement }) => {
+                parts.texts(&["lean", header, statement]);
+            }
+            Kind::Python(PythonProblem::HumanEval { prompt, entry_point, test }) => {
+                parts.texts(&["python-humaneval", prompt, entry_point, test]);
+            }
+            Kind::Python(PythonProblem::Asserts { setup, tests, challenge_tests }) => {
+                parts.texts(&["python-asserts", setup]);
+                parts.list(tests);
+                parts.list(challenge_tests);
+            }
+        }
+        ContentHash(parts.finish())
+    }
+}
+
+/// Feeds a hasher parts that are each preceded by their length, so that no two different splits give the same bytes.
+pub(crate) struct Parts(blake3::Hasher);
+
+impl Parts {
+    fn new() -> Self {
+        let mut parts = Self(blake3::Hasher::new());
+        parts.text("proofloop-problem-v1");
+        parts
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.0.update(text.as_bytes());
+    }
+
+    fn texts(&mut self, texts: &[&str]) {
+        texts.iter().for_each(|text| self.text(text));
+    }
+
+    fn list(&mut self, texts: &[String]) {
+        self.number(texts.len());
+        texts.iter().for_each(|text| self.text(text));
+    }
+
+    fn number(&mut self, number: usize) {
+        self.0.update(&(number as u64).to_le_bytes());
+    }
+
+    fn finish(self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lean(header: &str, statement: &str) -> Problem {
+        Problem {
+            name: "t".to_owned(),
+            split: Split::Train,
+            source: "here".to_owned(),
+            kind: Kind::Lean(LeanProblem { header: header.to_owned(), statement: statement.to_owned() }),
+            known: None,
+            informal: String::new(),
+            metadata: Metadata::default(),
+        }
+    }
+
+    fn asserts(tests: &[&str], challenge_tests: &[&str]) -> Problem {
+        let owned = |list: &[&str]| list.iter().map(|test| (*test).to_owned()).collect();
+        let kind = PythonProblem::Asserts {
+            setup: String::new(),
+            tests: owned(tests),
+            challenge_tests: owned(challenge_tests),
+        };
+        Problem { kind: Kind::Python(kind), ..lean("", "") }
+    }
+
+    #[test]
+    fn labels_stay_out_of_the_hash_and_white_space_is_kept() {
+        let base = lean("", "theorem t : 1 = 1 := by");
+        let relabelled = Problem {
+            name: "other".to_owned(),
+            split: Split::Test,
+            known: Some("rfl".to_owned()),
+            ..base.clone()
+        };
+        assert_eq!(base.content_hash(), relabelled.content_hash());
+        assert_ne!(base.content_hash(), lean("", "theorem t : 1 = 1 := by ").content_hash());
+    }
+
+    #[test]
+    fn moving_text_between_parts_changes_the_hash() {
+        assert_ne!(lean("ab", "c").content_hash(), lean("a", "bc").content_hash());
+        assert_ne!(asserts(&["a", "b"], &[]).content_hash(), asserts(&["a"], &["b"]).content_hash());
+    }
+
+    #[test]
+    fn a_hash_prints_as_64_hexadecimal_digits() {
+        assert_eq!(lean("", "").content_hash().to_string().len(), 64);
+    }
+}

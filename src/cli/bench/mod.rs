@@ -1,0 +1,24 @@
+//! `proofloop bench`: measurements, never tests.
+
+mod baseline;
+mod python;
+mod verify;
+
+use super::exit::Exit;
+
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// The farm's CPU time beside one hand-made `lean --json` file with the same content
+    Verify(verify::Args),
+    /// Checks per CPU second in the wasm guest beside a fresh native `python3 -I -S` process per check
+    Python(python::Args),
+}
+
+/// Runs the command.
+pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Verify(args) => verify::run(args).await,
+        Command::Python(args) => python::run(args).await,
+    }
+}

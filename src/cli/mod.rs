@@ -1,0 +1,63 @@
+//! The command line: one file per command, `Args` as typed, then settings, then the library.
+
+mod bench;
+mod doctor;
+pub mod exit;
+mod farm;
+mod output;
+mod setup;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "proofloop", version, about, long_about = None, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what judging needs: a Lean toolchain (if none is found) and the Python guest
+    Setup(setup::Args),
+    /// Say what is there, what this host enforces, and what is missing
+    Doctor(doctor::Args),
+    /// Judge candidates: `.lean` or `.py` files, or JSONL
+    Verify(verify::Args),
+    /// Measure this machine: verifier throughput beside a hand-made baseline
+    #[command(subcommand)]
+    Bench(bench::Command),
+}
+
+/// Parses the arguments, runs the command, and prints an error chain once.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_clap(&error),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failure(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    let result: anyhow::Result<Exit> = runtime.block_on(async {
+        match cli.command {
+            Command::Setup(args) => setup::run(&args).await,
+            Command::Doctor(args) => doctor::run(&args).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::Bench(command) => bench::run(command).await,
+        }
+    });
+    // A blocking read of standard input must not keep a finished program alive.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => output::failure(&error),
+    }
+}

@@ -1,0 +1,55 @@
+//! Standard output is data, standard error is talk. Nothing else in this crate writes to either.
+
+use super::exit::{Exit, UsageError};
+use proofloop_verifiers::install::InstallError;
+use proofloop_verifiers::lean::toolchain::ToolchainError;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Writes a line of data.
+///
+/// # Errors
+/// Standard output is closed or full.
+pub(super) fn data(line: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(line.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// Writes a line for people.
+pub(super) fn say(line: &str) {
+    // Nobody can be told that standard error is closed.
+    let _nowhere_to_say_it = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Prints an error with its chain and its hint, once.
+pub(super) fn error(error: &anyhow::Error) {
+    say(&format!("error: {error:#}"));
+    if let Some(hint) = hint(error) {
+        say(&format!(" hint: {hint}"));
+    }
+}
+
+/// Prints an error that ends the command.
+pub(super) fn failure(failure: &anyhow::Error) -> ExitCode {
+    let closed = failure.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    });
+    if closed {
+        // `proofloop verify … | head`: the reader has what it wanted.
+        return Exit::Success.into();
+    }
+    error(failure);
+    let usage = failure.chain().any(|cause| cause.is::<UsageError>());
+    if usage { Exit::Input.into() } else { Exit::Infrastructure.into() }
+}
+
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        cause
+            .downcast_ref::<ToolchainError>()
+            .map(ToolchainError::hint)
+            .or_else(|| cause.downcast_ref::<InstallError>().and_then(InstallError::hint))
+    })
+}

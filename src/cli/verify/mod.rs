@@ -1,0 +1,277 @@
+//! `proofloop verify`: judge candidates from files or standard input.
+
+mod human;
+mod input;
+mod python_file;
+
+use super::exit::{Exit, UsageError};
+use super::farm::{self, GuestName, Mode, Settings};
+use super::{output, setup};
+use crate::records::{Named, Report};
+use anyhow::Context;
+use human::Summary;
+use input::{Input, Inputs};
+use proofloop_sandboxes::process::{Launcher, Layer};
+use proofloop_verifiers::candidate::Kind;
+use proofloop_verifiers::farm::{Farm, Ticket};
+use proofloop_verifiers::install;
+use proofloop_verifiers::verdict::{Judgement, Verdict};
+use proofloop_verifiers::verifier::Limits;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Arguments of `proofloop verify`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+INPUT is a `.lean` file, a `.py` file whose top-level `assert` statements are its tests, a JSONL file, or `-` for
+JSONL on standard input. A JSONL record is one of
+  {\"id\",\"kind\":\"lean\",\"header\"?,\"formal_statement\",\"completion\"}
+  {\"id\",\"kind\":\"lean\",\"code\",\"formal_statement\"?}
+  {\"id\",\"kind\":\"python\",\"prompt\",\"completion\",\"test\",\"entry_point\"}
+  {\"id\",\"kind\":\"python\",\"code\",\"tests\":[\"assert …\",…] or [{\"stdin\",\"stdout\"},…],\"setup\"?}
+
+Exit code: 0 all accepted, 1 some not accepted, 2 usage or input error (good lines are still judged),
+3 infrastructure failure, 130 interrupted; of several the highest.")]
+pub(super) struct Args {
+    /// Files to judge
+    #[arg(value_name = "INPUT", required_unless_present = "bundled")]
+    inputs: Vec<PathBuf>,
+    /// Judge the bundled core-Lean workbook with its own proofs
+    #[arg(long, value_parser = ["workbook"])]
+    bundled: Option<String>,
+    /// Install what is missing first, as `proofloop setup` does
+    #[arg(long)]
+    setup: bool,
+    /// Kind of records that don't say it themselves
+    #[arg(long, value_parser = parse_kind)]
+    kind: Option<Kind>,
+    /// Judge Lean inside this Lake project (for Mathlib)
+    #[arg(long, value_name = "LAKE_DIR")]
+    project: Option<PathBuf>,
+    /// How Lean is judged
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: Mode,
+    /// The Python guest
+    #[arg(long, value_enum, default_value = "python3.12")]
+    guest: GuestName,
+    /// Workers; by default one per core, as far as memory reaches
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Time for one candidate, imports not counted
+    #[arg(long, value_parser = parse_timeout, default_value = "60s")]
+    timeout: Duration,
+    /// Memory for one worker
+    #[arg(long, value_parser = parse_memory, default_value = "4GiB")]
+    memory: u64,
+    /// How results are printed
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    /// Directory of the verdict cache; by default below proofloop's home
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    cache: Option<PathBuf>,
+    /// Judge everything anew and remember nothing
+    #[arg(long)]
+    no_cache: bool,
+    /// A sandbox layer that may be missing on this host (see `proofloop doctor`); may be repeated
+    #[arg(long, value_name = "LAYER", value_parser = farm::layer)]
+    allow_missing_layer: Vec<Layer>,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A progress bar, a table, and the first error of each failure
+    Human,
+    /// One JSON object a line, in input order
+    Jsonl,
+}
+
+fn parse_kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "lean" => Ok(Kind::Lean),
+        "python" => Ok(Kind::Python),
+        _ => Err("expected `lean` or `python`".to_owned()),
+    }
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let range = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+    if range.contains(&timeout) { Ok(timeout) } else { Err("must be from 10ms to 24h".to_owned()) }
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    let size: bytesize::ByteSize = text.parse()?;
+    let range = (16 << 20)..=(1 << 45);
+    if range.contains(&size.0) { Ok(size.0) } else { Err("must be from 16MiB to 32TiB".to_owned()) }
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
+    let inputs = Inputs::check(&args.inputs, args.bundled.is_some())?;
+    let settings = settings(&args);
+    let kinds = inputs.kinds(args.kind);
+    if args.setup {
+        let launcher = Launcher::current_exe();
+        if kinds.contains(&Kind::Lean) && args.project.is_none() {
+            setup::lean(&launcher, &settings.home, false).await?;
+        }
+        if kinds.contains(&Kind::Python) {
+            setup::python(&launcher, &settings.home, settings.guest).await?;
+        }
+    }
+    let mut pipeline = Pipeline::new(settings, args.format, inputs.known_count());
+    let (lines, mut reading) = mpsc::channel(256);
+    let kind = args.kind;
+    let reader = tokio::task::spawn_blocking(move || inputs.read(kind, &mut |input| lines.blocking_send(input).is_ok()));
+    while let Some(input) = reading.recv().await {
+        pipeline.take(input).await?;
+    }
+    reader.await.context("the reader failed")?;
+    pipeline.finish().await
+}
+
+fn settings(args: &Args) -> Settings {
+    let home = install::home();
+    let cache = if args.no_cache { None } else { Some(args.cache.clone().unwrap_or_else(|| home.join("cache"))) };
+    let limits = Limits {
+        timeout: args.timeout,
+        memory_bytes: args.memory,
+        optional_layers: args.allow_missing_layer.iter().copied().collect(),
+        ..Limits::default()
+    };
+    Settings {
+        home,
+        project: args.project.clone(),
+        mode: args.mode,
+        guest: args.guest.into(),
+        limits,
+        jobs: args.jobs.map(usize::from),
+        cache,
+    }
+}
+
+/// From candidates to printed judgements, in input order.
+struct Pipeline {
+    settings: Settings,
+    farms: std::collections::BTreeMap<Kind, Farm>,
+    writer: mpsc::Sender<(String, Ticket)>,
+    written: tokio::task::JoinHandle<std::io::Result<Summary>>,
+    cancel: tokio_util::sync::CancellationToken,
+    bad_inputs: bool,
+    candidates: u64,
+}
+
+impl Pipeline {
+    fn new(settings: Settings, format: Format, known_count: Option<u64>) -> Self {
+        let (writer, tickets) = mpsc::channel(16_384);
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let on_signal = cancel.clone();
+        tokio::spawn(async move {
+            interrupted().await;
+            on_signal.cancel();
+        });
+        let written = tokio::spawn(write(tickets, format, known_count));
+        Self { settings, farms: std::collections::BTreeMap::new(), writer, written, cancel, bad_inputs: false, candidates: 0 }
+    }
+
+    async fn take(&mut self, input: Input) -> anyhow::Result<()> {
+        let Named { id, candidate } = match input {
+            Ok(named) => named,
+            Err(bad) => {
+                self.bad_inputs = true;
+                output::error(&bad);
+                return Ok(());
+            }
+        };
+        if self.cancel.is_cancelled() {
+            return Ok(());
+        }
+        self.candidates += 1;
+        let kind = candidate.kind();
+        // A farm is started when its first candidate comes: judging Python needs no Lean.
+        if !self.farms.contains_key(&kind) {
+            let farm = farm::start(&self.settings, &[kind].into()).await?;
+            let (signal, token) = (self.cancel.clone(), farm.cancellation());
+            tokio::spawn(async move {
+                signal.cancelled().await;
+                token.cancel();
+            });
+            self.farms.insert(kind, farm);
+        }
+        let farm = self.farms.get(&kind).context("the farm is gone")?;
+        let ticket = farm.submit(candidate).await?;
+        // A writer that stopped has an error to tell, in `finish`.
+        let _stopped = self.writer.send((id, ticket)).await;
+        Ok(())
+    }
+
+    async fn finish(self) -> anyhow::Result<Exit> {
+        if self.candidates == 0 && !self.bad_inputs {
+            return Err(UsageError("the input holds no candidate".to_owned()).into());
+        }
+        drop(self.writer);
+        let closing = self.farms.into_values().map(Farm::close);
+        let mut summary = None;
+        let mut written = self.written;
+        tokio::select! {
+            result = &mut written => summary = Some(result),
+            () = async { for farm in closing { farm.await; } } => {}
+        }
+        let summary = match summary {
+            Some(summary) => summary,
+            None => written.await,
+        };
+        let summary = summary.context("the writer failed")?.context("cannot write the results")?;
+        summary.say();
+        let input = if self.bad_inputs { Exit::Input } else { Exit::Success };
+        let interrupted = if self.cancel.is_cancelled() { Exit::Interrupted } else { Exit::Success };
+        Ok(summary.exit().max(input).max(interrupted))
+    }
+}
+
+async fn write(
+    mut tickets: mpsc::Receiver<(String, Ticket)>,
+    format: Format,
+    known_count: Option<u64>,
+) -> std::io::Result<Summary> {
+    let mut summary = Summary::new(format == Format::Human, known_count);
+    while let Some((id, ticket)) = tickets.recv().await {
+        let judgement = ticket.judgement().await.unwrap_or_else(lost);
+        if format == Format::Jsonl {
+            output::data(&serde_json::to_string(&Report::new(&id, &judgement))?)?;
+        }
+        summary.add(&id, &judgement)?;
+    }
+    Ok(summary)
+}
+
+/// The farm died, which is no verdict on any candidate.
+fn lost() -> Judgement {
+    let checker = proofloop_verifiers::verdict::Checker {
+        name: "none".to_owned(),
+        version: String::new(),
+        toolchain: String::new(),
+    };
+    Judgement {
+        verdict: Verdict::Unavailable { cause: "the farm died".to_owned() },
+        messages: Vec::new(),
+        usage: proofloop_verifiers::verdict::Usage::default(),
+        checker,
+        protection: Vec::new(),
+        cached: false,
+    }
+}
+
+/// Returns on SIGINT or SIGTERM.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => {}
+        _ = term.recv() => {}
+    }
+}

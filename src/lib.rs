@@ -1,0 +1,6 @@
+//! proofloop: conjecture, prove, verify, select, train.
+//!
+//! This crate joins the parts (`sandboxes`, `verifiers`, `datasets`) into commands. See ARCHITECTURE.md.
+
+pub mod cli;
+pub mod records;

@@ -1,0 +1,178 @@
+//! The farm over a verifier that follows a script written in the candidate's own text.
+
+use super::*;
+use crate::candidate::{Kind, PythonCandidate};
+use crate::verdict::{Assurance, Checker, Usage, Verdict};
+use crate::verifier::{Attempt, Boxed, Lane, Sink, UnitSize};
+use std::sync::Mutex;
+
+/// Obeys the code: `accept`, `refuse` (at once), `blame` (in company it kills the unit), `forget`, `panic`.
+struct Scripted {
+    checker: Checker,
+    units: Mutex<Vec<usize>>,
+}
+
+impl Scripted {
+    fn new() -> Arc<Self> {
+        let checker = Checker { name: "s".to_owned(), version: "1".to_owned(), toolchain: "t".to_owned() };
+        Arc::new(Self { checker, units: Mutex::new(Vec::new()) })
+    }
+
+    fn judgement(&self, verdict: Verdict) -> Judgement {
+        Judgement {
+            verdict,
+            messages: Vec::new(),
+            usage: Usage::default(),
+            checker: self.checker.clone(),
+            protection: Vec::new(),
+            cached: false,
+        }
+    }
+}
+
+fn code(candidate: &Candidate) -> &str {
+    match candidate {
+        Candidate::Python(PythonCandidate::Asserts { code, .. }) => code,
+        Candidate::Python(_) | Candidate::Lean(_) => "",
+    }
+}
+
+impl Verifier for Scripted {
+    fn kind(&self) -> Kind {
+        Kind::Python
+    }
+
+    fn checker(&self) -> &Checker {
+        &self.checker
+    }
+
+    fn policy(&self) -> String {
+        String::new()
+    }
+
+    fn at_once(&self, candidate: &Candidate) -> Option<Judgement> {
+        let reason = crate::verdict::Reason::Malformed;
+        (code(candidate) == "refuse").then(|| self.judgement(Verdict::Rejected { reason }))
+    }
+
+    fn lane(&self, _: &Candidate) -> Lane {
+        Lane { key: String::new(), shared: true }
+    }
+
+    fn unit_size(&self) -> UnitSize {
+        UnitSize { worth_a_start: 100, most: 100 }
+    }
+
+    fn judge<'a>(&'a self, unit: &'a [Arc<Candidate>], cancel: &'a CancellationToken, sink: Sink<'a>) -> Boxed<'a, ()> {
+        Box::pin(async move {
+            self.units.lock().expect("no panic holds it").push(unit.len());
+            let blamed = unit.iter().position(|candidate| code(candidate) == "blame");
+            for (index, candidate) in unit.iter().enumerate() {
+                let text = code(candidate);
+                assert!(text != "panic", "as the script says");
+                if text == "hang" {
+                    cancel.cancelled().await;
+                    sink(index, Attempt::Judged(Box::new(self.judgement(Verdict::Cancelled))));
+                } else if unit.len() > 1 && blamed.is_some() {
+                    let at_most = if blamed == Some(index) { 1 } else { usize::MAX };
+                    sink(index, Attempt::Again { at_most });
+                } else if text == "blame" {
+                    sink(index, Attempt::Judged(Box::new(self.judgement(Verdict::Timeout))));
+                } else if text != "forget" {
+                    let accepted = Verdict::Accepted { assurance: Assurance::Tested };
+                    sink(index, Attempt::Judged(Box::new(self.judgement(accepted))));
+                }
+            }
+        })
+    }
+}
+
+fn candidate(code: &str, number: usize) -> Candidate {
+    Candidate::Python(PythonCandidate::Asserts {
+        code: code.to_owned(),
+        setup: String::new(),
+        tests: vec![number.to_string()],
+    })
+}
+
+async fn judge_all(farm: &Farm, candidates: Vec<Candidate>) -> Vec<String> {
+    let mut tickets = Vec::new();
+    for candidate in candidates {
+        tickets.push(farm.submit(candidate).await.expect("open"));
+    }
+    let mut names = Vec::new();
+    for ticket in tickets {
+        let judgement = ticket.judgement().await.expect("answered");
+        names.push(format!("{}{}", judgement.verdict.name(), if judgement.cached { "*" } else { "" }));
+    }
+    names
+}
+
+fn settings(cache: Option<&std::path::Path>) -> FarmSettings {
+    FarmSettings { workers: 2, cache: cache.map(Into::into), linger: Duration::from_millis(5), capacity: 50 }
+}
+
+#[tokio::test]
+async fn one_bad_candidate_costs_nobody_else_the_verdict() {
+    for bad in ["blame", "forget", "panic"] {
+        let verifier = Scripted::new();
+        let farm = Farm::start(vec![verifier.clone()], &settings(None)).expect("starts");
+        let texts = ["accept", bad, "accept"];
+        let verdicts = judge_all(&farm, texts.iter().enumerate().map(|(n, text)| candidate(text, n)).collect()).await;
+        let expected = if bad == "blame" { "timeout" } else { "unavailable" };
+        assert_eq!(verdicts, ["accepted", expected, "accepted"], "{bad}");
+        farm.close().await;
+    }
+}
+
+#[tokio::test]
+async fn identical_candidates_are_judged_once_and_cached_ones_not_at_all() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let verifier = Scripted::new();
+    let farm = Farm::start(vec![verifier.clone()], &settings(Some(directory.path()))).expect("starts");
+    let verdicts = judge_all(&farm, vec![candidate("accept", 1), candidate("accept", 1), candidate("refuse", 1)]).await;
+    assert_eq!(verdicts, ["accepted", "accepted", "rejected"]);
+    let stats = farm.close().await;
+    assert_eq!((stats.submitted, stats.duplicates, stats.units), (3, 1, 1));
+    assert_eq!(*verifier.units.lock().expect("lock"), [1]);
+
+    let farm = Farm::start(vec![verifier.clone()], &settings(Some(directory.path()))).expect("starts");
+    assert_eq!(judge_all(&farm, vec![candidate("accept", 1)]).await, ["accepted*"]);
+    assert_eq!(farm.close().await.from_cache, 1);
+}
+
+#[tokio::test]
+async fn a_timeout_is_not_cached() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    for _ in 0..2 {
+        let farm = Farm::start(vec![Scripted::new()], &settings(Some(directory.path()))).expect("starts");
+        assert_eq!(judge_all(&farm, vec![candidate("blame", 1)]).await, ["timeout"]);
+        assert_eq!(farm.close().await.from_cache, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_full_farm_waits_and_loses_nothing() {
+    let farm = Farm::start(vec![Scripted::new()], &FarmSettings { capacity: 3, ..settings(None) }).expect("starts");
+    let verdicts = judge_all(&farm, (0..40).map(|number| candidate("accept", number)).collect()).await;
+    assert!(verdicts.iter().all(|verdict| verdict == "accepted"));
+    assert_eq!(verdicts.len(), 40);
+    farm.close().await;
+}
+
+#[tokio::test]
+async fn cancelling_ends_what_runs() {
+    let farm = Farm::start(vec![Scripted::new()], &settings(None)).expect("starts");
+    let ticket = farm.submit(candidate("hang", 1)).await.expect("open");
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    farm.cancellation().cancel();
+    assert_eq!(ticket.judgement().await.expect("answered").verdict, Verdict::Cancelled);
+    farm.close().await;
+}
+
+#[tokio::test]
+async fn a_kind_without_a_verifier_is_unavailable() {
+    let farm = Farm::start(Vec::new(), &settings(None)).expect("starts");
+    assert_eq!(judge_all(&farm, vec![candidate("accept", 1)]).await, ["unavailable"]);
+    farm.close().await;
+}

@@ -1,0 +1,179 @@
+//! Where a REPL process comes from: a small trait, and the sandbox behind it.
+
+use proofloop_sandboxes::process::{Finished, Launcher, Outcome, Policy, Program, Session};
+use std::future::Future;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::timeout;
+
+/// Starts REPL processes.
+pub trait ReplSource: Send + Sync {
+    /// What talks to a process.
+    type Io: ReplIo;
+
+    /// Starts one. The process has read nothing yet.
+    fn open(&self) -> impl Future<Output = Result<Self::Io, IoError>> + Send;
+}
+
+/// The pipes of one REPL process. Dropping it kills the process with everything that it started.
+pub trait ReplIo: Send {
+    /// Writes all bytes to its standard input. Need not be safe to cancel: a worker that stops waiting kills the
+    /// process.
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), IoError>> + Send;
+
+    /// The next piece of its standard output; `None` at its end. Dropping the future loses nothing.
+    fn read(&mut self) -> impl Future<Output = Option<Vec<u8>>> + Send;
+
+    /// The most memory that it has used so far, in bytes, if that is known.
+    fn peak_memory_bytes(&mut self) -> impl Future<Output = Option<u64>> + Send;
+
+    /// Kills it, if it still lives, and says how it ended.
+    fn kill(self) -> impl Future<Output = Ended> + Send;
+}
+
+/// A process could not be started or written to: infrastructure, never a verdict.
+#[derive(Debug, Error)]
+#[error("cannot talk to a Lean REPL")]
+pub struct IoError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It lived until it was killed by us.
+    Killed,
+    /// By itself.
+    Exited {
+        /// Its exit status.
+        code: i32,
+        /// The end of what it wrote to its standard error, for people.
+        stderr: String,
+    },
+    /// By a signal that was not ours.
+    Signaled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// At its memory limit.
+    MemoryLimit,
+    /// At the limit of its whole output.
+    OutputLimit,
+    /// At the limit of its whole life or CPU time, which bounds the process and not one candidate.
+    LifeOver,
+    /// Not known, because the sandbox itself failed.
+    Unknown {
+        /// What the sandbox said.
+        detail: String,
+    },
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Killed => formatter.write_str("it closed its output"),
+            Self::Exited { code, stderr } if stderr.is_empty() => write!(formatter, "exit status {code}"),
+            Self::Exited { code, stderr } => write!(formatter, "exit status {code}: {stderr}"),
+            Self::Signaled { signal } => write!(formatter, "signal {signal}"),
+            Self::MemoryLimit => formatter.write_str("memory limit"),
+            Self::OutputLimit => formatter.write_str("output limit"),
+            Self::LifeOver => formatter.write_str("its time was over"),
+            Self::Unknown { detail } => formatter.write_str(detail),
+        }
+    }
+}
+
+/// REPL processes in the process sandbox.
+#[derive(Debug, Clone)]
+pub struct SandboxSource {
+    launcher: Launcher,
+    program: Program,
+    policy: Policy,
+}
+
+impl SandboxSource {
+    /// `program` is the REPL with its arguments, `policy.wall` the longest life of a process. A process's whole output
+    /// is bounded by the policy, too (its hard stop), so `policy.output_bytes` times that factor must be above
+    /// [`ReplSettings::max_life_output_bytes`](super::ReplSettings::max_life_output_bytes).
+    #[must_use]
+    pub fn new(launcher: Launcher, program: Program, policy: Policy) -> Self {
+        Self { launcher, program, policy }
+    }
+}
+
+impl ReplSource for SandboxSource {
+    type Io = SandboxIo;
+
+    async fn open(&self) -> Result<SandboxIo, IoError> {
+        let session = self.launcher.open(&self.program, &self.policy).await;
+        session
+            .map(|session| SandboxIo { session, output_has_ended: false })
+            .map_err(|error| IoError(error.into()))
+    }
+}
+
+/// How long a process that has closed its output may take to end by itself before it is killed: long enough for the
+/// sandbox to learn of what killed it.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// One REPL process in the process sandbox.
+#[derive(Debug)]
+pub struct SandboxIo {
+    session: Session,
+    output_has_ended: bool,
+}
+
+impl SandboxIo {
+    /// Names of the protections in force.
+    #[must_use]
+    pub fn protection(&self) -> Vec<String> {
+        self.session.protection().names()
+    }
+}
+
+impl ReplIo for SandboxIo {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), IoError> {
+        self.session.write(bytes).await.map_err(|error| IoError(error.into()))
+    }
+
+    async fn read(&mut self) -> Option<Vec<u8>> {
+        let piece = self.session.read().await;
+        self.output_has_ended |= piece.is_none();
+        piece
+    }
+
+    async fn peak_memory_bytes(&mut self) -> Option<u64> {
+        self.session.usage().await.ok().map(|usage| usage.peak_memory_bytes)
+    }
+
+    async fn kill(self) -> Ended {
+        let finished = if self.output_has_ended {
+            // Killing at once would hide the cause. A process that lives on is killed when the future is dropped.
+            match timeout(LAST_WORDS, self.session.wait()).await {
+                Ok(finished) => finished,
+                Err(_elapsed) => return Ended::Killed,
+            }
+        } else {
+            self.session.kill().await
+        };
+        match finished {
+            Ok(finished) => ended(&finished),
+            Err(error) => Ended::Unknown { detail: error.to_string() },
+        }
+    }
+}
+
+fn ended(finished: &Finished) -> Ended {
+    match finished.outcome {
+        Outcome::Exited { code } => Ended::Exited { code, stderr: last_line(finished) },
+        Outcome::Signaled { signal } => Ended::Signaled { signal },
+        Outcome::MemoryLimit => Ended::MemoryLimit,
+        Outcome::OutputLimit => Ended::OutputLimit,
+        Outcome::TimedOut | Outcome::CpuLimit => Ended::LifeOver,
+        Outcome::Cancelled => Ended::Killed,
+    }
+}
+
+/// The last line on standard error, cut to what fits a message.
+fn last_line(finished: &Finished) -> String {
+    let text = finished.stderr.to_string_lossy();
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(300).collect()
+}
