@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::time::Duration;
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind, ExportSection,
-    Function, FunctionSection, ImportSection, MemArg, MemorySection, MemoryType, Module, RefType, TableSection, TableType,
-    TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, DataSection, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, ImportSection, MemArg, MemorySection, MemoryType, Module,
+    RefType, TableSection, TableType, TypeSection, ValType,
 };
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -63,13 +63,22 @@ fn body(entry: &str) -> Function {
         }
         "sleep" => {
             let mut code = function.instructions();
-            code.i32_const(SUBSCRIPTION_AT).i64_const(3_600_000_000_000).i64_store(MemArg { offset: 24, align: 3, memory_index: 0 });
+            code.i32_const(SUBSCRIPTION_AT).i64_const(3_600_000_000_000).i64_store(MemArg {
+                offset: 24,
+                align: 3,
+                memory_index: 0,
+            });
             code.i32_const(SUBSCRIPTION_AT).i32_const(1).i32_store(word(16));
             code.i32_const(SUBSCRIPTION_AT).i32_const(BUFFER_AT).i32_const(1).i32_const(VECTOR_AT).call(2);
         }
         "count" => {
             let mut code = function.instructions();
-            code.i32_const(COUNTER_AT).i32_const(COUNTER_AT).i32_load(word(0)).i32_const(1).i32_add().i32_store(word(0));
+            code.i32_const(COUNTER_AT)
+                .i32_const(COUNTER_AT)
+                .i32_load(word(0))
+                .i32_const(1)
+                .i32_add()
+                .i32_store(word(0));
             code.i32_const(COUNTER_AT).i32_load(word(0));
         }
         _ => {
@@ -113,9 +122,21 @@ fn guest_module() -> Vec<u8> {
     let count = ENTRIES.len() as u32;
     let mut tables = TableSection::new();
     let limits = (u64::from(count) + 1, Some(u64::from(count) + 1));
-    tables.table(TableType { element_type: RefType::FUNCREF, table64: false, minimum: limits.0, maximum: limits.1, shared: false });
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        table64: false,
+        minimum: limits.0,
+        maximum: limits.1,
+        shared: false,
+    });
     let mut memories = MemorySection::new();
-    memories.memory(MemoryType { minimum: 1, maximum: None, memory64: false, shared: false, page_size_log2: None });
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
     let mut exports = ExportSection::new();
     exports.export("memory", ExportKind::Memory, 0).export("_start", ExportKind::Func, IMPORTS + count);
     let mut elements = ElementSection::new();
@@ -180,7 +201,9 @@ fn outcomes_and_limits() -> TestResult {
     assert_eq!(outcome(&snapshot, "flood")?, Outcome::OutputLimit);
     assert_eq!(outcome(&snapshot, "sleep")?, Outcome::Timeout);
     assert!(matches!(outcome(&snapshot, "trap")?, Outcome::Trap { .. }));
-    assert!(matches!(outcome(&snapshot, "nothing"), Err(error) if error.to_string().contains("no entry point")));
+    assert!(
+        matches!(outcome(&snapshot, "nothing"), Err(error) if error.to_string().contains("no entry point"))
+    );
     Ok(())
 }
 

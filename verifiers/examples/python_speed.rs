@@ -23,7 +23,8 @@ fn humaneval(data: &Path, wrong: bool) -> Result<Vec<(String, PythonCandidate)>,
     let mut candidates = Vec::new();
     for line in content.lines() {
         let record: serde_json::Value = serde_json::from_str(line)?;
-        let completion = if wrong { "    return None\n".to_owned() } else { text(&record, "canonical_solution") };
+        let completion =
+            if wrong { "    return None\n".to_owned() } else { text(&record, "canonical_solution") };
         candidates.push((
             text(&record, "task_id"),
             PythonCandidate::HumanEval {
@@ -39,7 +40,8 @@ fn humaneval(data: &Path, wrong: bool) -> Result<Vec<(String, PythonCandidate)>,
 
 fn mbpp(data: &Path, wrong: bool) -> Result<Vec<(String, PythonCandidate)>, AnyError> {
     let content = std::fs::read_to_string(data.join("mbpp/mbpp.jsonl"))?;
-    let records: Vec<serde_json::Value> = content.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let records: Vec<serde_json::Value> =
+        content.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let mut candidates = Vec::new();
     for record in &records {
         let tests: Vec<String> = record["test_list"]
@@ -88,7 +90,8 @@ fn measure(judge: &PythonJudge, name: &str, candidates: &[(String, PythonCandida
 fn nix_free_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();
-    after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>()
+        / 100.0
 }
 
 fn main() -> Result<(), AnyError> {

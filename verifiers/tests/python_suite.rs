@@ -76,7 +76,8 @@ fn words(verdict: &Verdict) -> Result<String, serde_json::Error> {
 #[test]
 fn every_attack_gets_its_verdict() -> TestResult {
     let Some(judge) = judge()? else { return Ok(()) };
-    let limits = PythonLimits { wall: Duration::from_secs(5), memory_bytes: 128 << 20, output_bytes: 64 << 10 };
+    let limits =
+        PythonLimits { wall: Duration::from_secs(5), memory_bytes: 128 << 20, output_bytes: 64 << 10 };
     let mut wrong = Vec::new();
     let mut count = 0;
     for section in SUITE.split("\n## ").skip(1) {
@@ -87,7 +88,10 @@ fn every_attack_gets_its_verdict() -> TestResult {
         let got = words(&judgement.verdict)?;
         count += 1;
         if got != expected {
-            wrong.push(format!("{id}: expected {expected:?}, got {:?} {:?}", judgement.verdict, judgement.messages));
+            wrong.push(format!(
+                "{id}: expected {expected:?}, got {:?} {:?}",
+                judgement.verdict, judgement.messages
+            ));
         }
     }
     assert!(count >= 30, "only {count} cases");
@@ -133,9 +137,14 @@ fn humaneval_solutions_are_accepted_and_empty_ones_never() -> TestResult {
     let (Some(judge), Some(records)) = (judge()?, humaneval()?) else { return Ok(()) };
     assert_eq!(records.len(), 164);
     for record in &records {
-        let right = judge.judge(&humaneval_with(record, &field(record, "canonical_solution")), &generous(), &CancelFlag::new());
+        let right = judge.judge(
+            &humaneval_with(record, &field(record, "canonical_solution")),
+            &generous(),
+            &CancelFlag::new(),
+        );
         assert!(right.verdict.is_accepted(), "{}: {right:?}", record["task_id"]);
-        let wrong = judge.judge(&humaneval_with(record, "    return None\n"), &generous(), &CancelFlag::new());
+        let wrong =
+            judge.judge(&humaneval_with(record, "    return None\n"), &generous(), &CancelFlag::new());
         assert!(matches!(wrong.verdict, Verdict::Rejected { .. }), "{}: {wrong:?}", record["task_id"]);
     }
     Ok(())
@@ -198,7 +207,11 @@ fn cancelling_ends_a_check() -> TestResult {
 #[test]
 fn a_broken_test_is_not_the_candidates_fault() -> TestResult {
     let Some(judge) = judge()? else { return Ok(()) };
-    for test in ["assert f(1) ==", "import no_such_module\nassert f(1) == 1", "raise RuntimeError('mine')\nassert f(1) == 1"] {
+    for test in [
+        "assert f(1) ==",
+        "import no_such_module\nassert f(1) == 1",
+        "raise RuntimeError('mine')\nassert f(1) == 1",
+    ] {
         let candidate = PythonCandidate::Asserts {
             code: "def f(x):\n    return x\n".to_owned(),
             setup: String::new(),

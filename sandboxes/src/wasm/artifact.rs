@@ -30,7 +30,8 @@ pub(crate) fn store(path: &Path, symbols: &Symbols, code: &[u8]) -> Result<(), W
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let failed = |action| move |error| WasmError::file(action, path, error);
     std::fs::create_dir_all(folder).map_err(|error| WasmError::file("create", folder, error))?;
-    let header = serde_json::to_vec(symbols).map_err(|error| WasmError::file("encode", path, error.into()))?;
+    let header =
+        serde_json::to_vec(symbols).map_err(|error| WasmError::file("encode", path, error.into()))?;
     let header_len = (header.len() as u64).to_le_bytes();
     let digest = hex_sha256(&[&header_len, &header, code]);
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed("create a file beside"))?;
@@ -76,7 +77,9 @@ mod tests {
         store(&path, &symbols, b"code")?;
         assert_eq!(load(&path), Some((symbols, b"code".to_vec())));
         let whole = std::fs::read(&path)?;
-        for damaged in [whole[..whole.len() - 1].to_vec(), [&whole[..whole.len() - 1], b"x"].concat(), Vec::new()] {
+        for damaged in
+            [whole[..whole.len() - 1].to_vec(), [&whole[..whole.len() - 1], b"x"].concat(), Vec::new()]
+        {
             std::fs::write(&path, damaged)?;
             assert_eq!(load(&path), None);
         }

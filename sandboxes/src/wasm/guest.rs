@@ -83,6 +83,7 @@ impl GuestSpec {
 }
 
 /// Drops the custom sections (debug information, a third of the file) and exports table 0.
+#[expect(clippy::wildcard_enum_match_arm, reason = "wasmparser's enum is open; all else is copied as it is")]
 pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, WasmError> {
     let mut module = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -98,9 +99,8 @@ pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, WasmError> {
                 section.export(TABLE_EXPORT, wasm_encoder::ExportKind::Table, 0);
                 module.section(&section);
             }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "wasmparser's enum is open; all else is copied as it is")]
-            other => {
-                if let Some((id, range)) = other.as_section() {
+            _ => {
+                if let Some((id, range)) = payload.as_section() {
                     module.section(&wasm_encoder::RawSection { id, data: &wasm[range] });
                 }
             }
@@ -111,7 +111,9 @@ pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, WasmError> {
 
 fn kind_of(kind: wasmparser::ExternalKind) -> wasm_encoder::ExportKind {
     match kind {
-        wasmparser::ExternalKind::Func | wasmparser::ExternalKind::FuncExact => wasm_encoder::ExportKind::Func,
+        wasmparser::ExternalKind::Func | wasmparser::ExternalKind::FuncExact => {
+            wasm_encoder::ExportKind::Func
+        }
         wasmparser::ExternalKind::Table => wasm_encoder::ExportKind::Table,
         wasmparser::ExternalKind::Memory => wasm_encoder::ExportKind::Memory,
         wasmparser::ExternalKind::Global => wasm_encoder::ExportKind::Global,

@@ -161,7 +161,7 @@ pub(crate) fn range(memory: &mut [u8], start: u32, len_bytes: u32) -> Result<&mu
 }
 
 pub(crate) fn write(memory: &mut [u8], at: u32, bytes: &[u8]) -> Result<()> {
-    let len_bytes = u32::try_from(bytes.len()).map_err(|_| out_of_bounds())?;
+    let len_bytes = u32::try_from(bytes.len())?;
     range(memory, at, len_bytes)?.copy_from_slice(bytes);
     Ok(())
 }
@@ -189,19 +189,24 @@ pub(crate) fn define(linker: &mut Linker<State>) -> Result<()> {
         write(memory, at, &CLOCK_STEP_NS.to_le_bytes())?;
         Ok(errno::SUCCESS)
     })?;
-    linker.func_wrap(WASI, "clock_time_get", |mut caller: Caller<'_, State>, clock: u32, _precision: u64, at: u32| {
-        let (memory, state) = split(&mut caller)?;
-        let start = if clock == 0 { CLOCK_START_NS } else { 0 };
-        write(memory, at, &start.saturating_add(state.tick_ns()).to_le_bytes())?;
-        Ok(errno::SUCCESS)
-    })?;
+    linker.func_wrap(
+        WASI,
+        "clock_time_get",
+        |mut caller: Caller<'_, State>, clock: u32, _precision: u64, at: u32| {
+            let (memory, state) = split(&mut caller)?;
+            let start = if clock == 0 { CLOCK_START_NS } else { 0 };
+            write(memory, at, &start.saturating_add(state.tick_ns()).to_le_bytes())?;
+            Ok(errno::SUCCESS)
+        },
+    )?;
     linker.func_wrap(WASI, "random_get", |mut caller: Caller<'_, State>, at: u32, len_bytes: u32| {
         let (memory, state) = split(&mut caller)?;
         range(memory, at, len_bytes)?.iter_mut().for_each(|byte| *byte = state.random_byte());
         Ok(errno::SUCCESS)
     })?;
     linker.func_wrap(WASI, "sched_yield", || errno::SUCCESS)?;
-    linker.func_wrap(WASI, "proc_exit", |status: i32| -> Result<()> { Err(Error::new(Stop::Exit(status))) })?;
+    linker
+        .func_wrap(WASI, "proc_exit", |status: i32| -> Result<()> { Err(Error::new(Stop::Exit(status))) })?;
     linker.func_wrap(WASI, "poll_oneoff", poll_oneoff)?;
     Ok(())
 }
@@ -220,18 +225,22 @@ fn strings(
         write(memory, len_at, &u32::try_from(len_bytes)?.to_le_bytes())?;
         Ok(errno::SUCCESS)
     })?;
-    linker.func_wrap(WASI, get, move |mut caller: Caller<'_, State>, mut pointers_at: u32, mut at: u32| {
-        let (memory, state) = split(&mut caller)?;
-        for text in of(state) {
-            write(memory, pointers_at, &at.to_le_bytes())?;
-            write(memory, at, text.as_bytes())?;
-            at = at.saturating_add(u32::try_from(text.len())?);
-            write(memory, at, &[0])?;
-            at = at.saturating_add(1);
-            pointers_at = pointers_at.saturating_add(4);
-        }
-        Ok(errno::SUCCESS)
-    })?;
+    linker.func_wrap(
+        WASI,
+        get,
+        move |mut caller: Caller<'_, State>, mut pointers_at: u32, mut at: u32| {
+            let (memory, state) = split(&mut caller)?;
+            for text in of(state) {
+                write(memory, pointers_at, &at.to_le_bytes())?;
+                write(memory, at, text.as_bytes())?;
+                at = at.saturating_add(u32::try_from(text.len())?);
+                write(memory, at, &[0])?;
+                at = at.saturating_add(1);
+                pointers_at = pointers_at.saturating_add(4);
+            }
+            Ok(errno::SUCCESS)
+        },
+    )?;
     Ok(())
 }
 
@@ -241,7 +250,13 @@ const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// Clock subscriptions sleep on the virtual clock; descriptors are always ready. Only when there is no
 /// descriptor is the shortest clock waited for, as the real call would.
-fn poll_oneoff(mut caller: Caller<'_, State>, input: u32, output: u32, count: u32, events_at: u32) -> Result<u32> {
+fn poll_oneoff(
+    mut caller: Caller<'_, State>,
+    input: u32,
+    output: u32,
+    count: u32,
+    events_at: u32,
+) -> Result<u32> {
     if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Ok(errno::INVAL);
     }
@@ -265,7 +280,9 @@ fn poll_oneoff(mut caller: Caller<'_, State>, input: u32, output: u32, count: u3
         shortest_ns = Some(shortest_ns.map_or(wait_ns, |shortest| shortest.min(wait_ns)));
         clocks.push((wait_ns, user_data));
     }
-    if ready.is_empty() && let Some(wait_ns) = shortest_ns {
+    if ready.is_empty()
+        && let Some(wait_ns) = shortest_ns
+    {
         state.sleep(wait_ns).map_err(Error::new)?;
         ready.extend(clocks.iter().filter(|clock| clock.0 == wait_ns).map(|clock| (clock.1, 0)));
     }

@@ -64,11 +64,19 @@ impl WasmPolicy {
     /// the list does not depend on the host.
     #[must_use]
     pub fn protection(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            ["wasm", "no-preopens", "no-network", "no-environment", "virtual-clock", "epoch-deadline", "memory-limit", "output-limit"]
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
+        let mut names: Vec<String> = [
+            "wasm",
+            "no-preopens",
+            "no-network",
+            "no-environment",
+            "virtual-clock",
+            "epoch-deadline",
+            "memory-limit",
+            "output-limit",
+        ]
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
         if self.fuel.is_some() {
             names.push("fuel-limit".to_owned());
         }

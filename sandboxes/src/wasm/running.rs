@@ -116,7 +116,8 @@ impl Running {
         if let Some(message) = message {
             lock(&self.shared).inbox = Some(Inbox { message, read_bytes: 0 });
         }
-        let polled = self.call.as_mut().map(|call| call.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        let polled =
+            self.call.as_mut().map(|call| call.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         let step = match polled {
             Some(Poll::Pending) => Step::Waiting(lock(&self.shared).outbox.take()),
             Some(Poll::Ready(result)) => {
@@ -183,7 +184,8 @@ fn outcome_of(result: wasmtime::Result<u32>) -> Outcome {
 
 /// CPU time of the calling thread. Zero if the system has no such clock.
 fn thread_cpu() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(Duration::ZERO, Duration::from)
 }
 
 /// Puts limits, deadline and cancellation on a store.
@@ -201,7 +203,7 @@ pub(crate) fn limit(store: &mut Store<State>, cancel: CancelFlag) -> Result<(), 
     });
     store.set_epoch_deadline(1);
     match store.data().policy.fuel {
-        Some(fuel) => store.set_fuel(fuel).map_err(|_| WasmError::NoFuel),
+        Some(fuel) => store.set_fuel(fuel).map_err(|error| WasmError::engine("give fuel", error)),
         None => {
             // Refused, rightly, by an engine that does not count fuel.
             drop(store.set_fuel(u64::MAX));

@@ -38,7 +38,11 @@ struct Inner {
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Snapshot").field("name", &self.inner.name).field("key", &self.inner.key).finish()
+        formatter
+            .debug_struct("Snapshot")
+            .field("name", &self.inner.name)
+            .field("key", &self.inner.key)
+            .finish()
     }
 }
 
@@ -58,11 +62,14 @@ impl Snapshot {
             let module = unsafe { Module::deserialize(&engine, &code) };
             match module {
                 Ok(module) => return Self::assemble(spec, key, &engine, &module, symbols),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "compiled guest unusable, building it again"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "compiled guest unusable, building it again");
+                }
             }
         }
         let (wasm, symbols) = boot(spec)?;
-        let module = Module::new(&engine, &wasm).map_err(|error| WasmError::engine("compile the snapshot", error))?;
+        let module =
+            Module::new(&engine, &wasm).map_err(|error| WasmError::engine("compile the snapshot", error))?;
         let snapshot = Self::assemble(spec, key, &engine, &module, symbols)?;
         snapshot.self_test(spec)?;
         let code = module.serialize().map_err(|error| WasmError::engine("serialize the snapshot", error))?;
@@ -78,7 +85,8 @@ impl Snapshot {
         symbols: Symbols,
     ) -> Result<Self, WasmError> {
         let linker = linker_for(engine, module)?;
-        let pre = linker.instantiate_pre(module).map_err(|error| WasmError::engine("link the guest", error))?;
+        let pre =
+            linker.instantiate_pre(module).map_err(|error| WasmError::engine("link the guest", error))?;
         start_ticker(engine)?;
         let inner = Inner {
             pre,
@@ -165,9 +173,10 @@ impl Snapshot {
         let mut store = Store::new(pre.module().engine(), state);
         limit(&mut store, cancel)?;
         let call = Box::pin(async move {
-            let instance = pre.instantiate_async(&mut store).await.map_err(|error| {
-                wasmtime::Error::new(NotStarted(format!("{error:#}")))
-            })?;
+            let instance = pre
+                .instantiate_async(&mut store)
+                .await
+                .map_err(|error| wasmtime::Error::new(NotStarted(format!("{error:#}"))))?;
             let table = instance
                 .get_table(&mut store, TABLE_EXPORT)
                 .ok_or_else(|| wasmtime::Error::msg("the guest exports no table"))?;

@@ -44,15 +44,23 @@ pub(crate) fn define(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(WASI, "fd_close", |mut caller: Caller<'_, State>, fd: u32| {
         if fd <= 2 || caller.data_mut().files.close(fd) { errno::SUCCESS } else { errno::BADF }
     })?;
-    linker.func_wrap(WASI, "fd_seek", |mut caller: Caller<'_, State>, fd: u32, offset: i64, whence: u32, at: u32| {
-        seek(&mut caller, fd, offset, whence, at)
-    })?;
+    linker.func_wrap(
+        WASI,
+        "fd_seek",
+        |mut caller: Caller<'_, State>, fd: u32, offset: i64, whence: u32, at: u32| {
+            seek(&mut caller, fd, offset, whence, at)
+        },
+    )?;
     linker.func_wrap(WASI, "fd_tell", |mut caller: Caller<'_, State>, fd: u32, at: u32| {
         seek(&mut caller, fd, 0, 1, at)
     })?;
-    linker.func_wrap(WASI, "fd_fdstat_set_flags", |fd: u32, _flags: u32| {
-        if fd <= 2 { errno::SUCCESS } else { errno::BADF }
-    })?;
+    linker.func_wrap(
+        WASI,
+        "fd_fdstat_set_flags",
+        |fd: u32, _flags: u32| {
+            if fd <= 2 { errno::SUCCESS } else { errno::BADF }
+        },
+    )?;
     linker.func_wrap(WASI, "fd_fdstat_get", fd_fdstat_get)?;
     linker.func_wrap(WASI, "fd_filestat_get", fd_filestat_get)?;
     define_paths(linker)
@@ -67,14 +75,18 @@ fn define_paths(linker: &mut Linker<State>) -> Result<()> {
         write(memory, at, &[0, 0, 0, 0, 1, 0, 0, 0])?;
         Ok(errno::SUCCESS)
     })?;
-    linker.func_wrap(WASI, "fd_prestat_dir_name", |mut caller: Caller<'_, State>, fd: u32, at: u32, len: u32| {
-        let (memory, state) = split(&mut caller)?;
-        if fd != ROOT_FD || !state.files.has_root() || len == 0 {
-            return Ok(errno::BADF);
-        }
-        write(memory, at, b"/")?;
-        Ok(errno::SUCCESS)
-    })?;
+    linker.func_wrap(
+        WASI,
+        "fd_prestat_dir_name",
+        |mut caller: Caller<'_, State>, fd: u32, at: u32, len: u32| {
+            let (memory, state) = split(&mut caller)?;
+            if fd != ROOT_FD || !state.files.has_root() || len == 0 {
+                return Ok(errno::BADF);
+            }
+            write(memory, at, b"/")?;
+            Ok(errno::SUCCESS)
+        },
+    )?;
     linker.func_wrap(
         WASI,
         "fd_readdir",
@@ -111,7 +123,8 @@ fn define_paths(linker: &mut Linker<State>) -> Result<()> {
 
 /// Ready once the driver has put a message into the inbox (or the guest has not finished the last one).
 async fn wait_for_message(shared: Arc<Mutex<Shared>>) {
-    std::future::poll_fn(|_| if lock(&shared).inbox.is_some() { Poll::Ready(()) } else { Poll::Pending }).await;
+    std::future::poll_fn(|_| if lock(&shared).inbox.is_some() { Poll::Ready(()) } else { Poll::Pending })
+        .await;
 }
 
 fn is_root(path: &str) -> bool {
@@ -119,12 +132,18 @@ fn is_root(path: &str) -> bool {
 }
 
 /// The path that the guest names, or the WASI error to answer with.
-fn path_of(memory: &mut [u8], state: &State, fd: u32, path: u32, path_len: u32) -> Result<Result<String, u32>> {
+fn path_of(
+    memory: &mut [u8],
+    state: &State,
+    fd: u32,
+    path: u32,
+    path_len: u32,
+) -> Result<Result<String, u32>> {
     if fd != ROOT_FD || !state.files.has_root() {
         return Ok(Err(errno::BADF));
     }
     let bytes = range(memory, path, path_len.min(MAX_PATH_BYTES))?;
-    Ok(std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| errno::INVAL))
+    Ok(std::str::from_utf8(bytes).map(str::to_owned).or(Err(errno::INVAL)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the signature is WASI's")]
@@ -263,7 +282,13 @@ fn take_message(shared: &mut Shared, len_bytes: usize) -> Vec<u8> {
     chunk
 }
 
-fn fd_write(mut caller: Caller<'_, State>, fd: u32, vectors: u32, count: u32, written_at: u32) -> Result<u32> {
+fn fd_write(
+    mut caller: Caller<'_, State>,
+    fd: u32,
+    vectors: u32,
+    count: u32,
+    written_at: u32,
+) -> Result<u32> {
     if !matches!(fd, 1 | 2 | MESSAGE_OUT_FD) {
         return Ok(if fd == ROOT_FD { errno::ISDIR } else { errno::BADF });
     }

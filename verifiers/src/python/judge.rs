@@ -5,7 +5,8 @@ use super::wire::{self, Value};
 use crate::candidate::{IoCase, PythonCandidate};
 use crate::verdict::{Assurance, Checker, Judgement, Message, Reason, Severity, Usage, Verdict};
 use proofloop_sandboxes::wasm::{
-    CancelFlag, GuestSpec, HostFile, Outcome, Running, SelfTest, Snapshot, Step, WasmError, WasmPolicy, WasmUsage,
+    CancelFlag, GuestSpec, HostFile, Outcome, Running, SelfTest, Snapshot, Step, WasmError, WasmPolicy,
+    WasmUsage,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -165,7 +166,12 @@ impl PythonJudge {
     /// Judges one candidate on the calling thread. The same candidate gets the same verdict every time, unless a limit
     /// on time decides it.
     #[must_use]
-    pub fn judge(&self, candidate: &PythonCandidate, limits: &PythonLimits, cancel: &CancelFlag) -> Judgement {
+    pub fn judge(
+        &self,
+        candidate: &PythonCandidate,
+        limits: &PythonLimits,
+        cancel: &CancelFlag,
+    ) -> Judgement {
         let started = Instant::now();
         let mut spent = Spent::default();
         let ended = match candidate {
@@ -179,7 +185,9 @@ impl PythonJudge {
                 let job = vec![Value::from("asserts"), Value::from(setup.as_str()), Value::List(tests)];
                 self.check(code, "", &Value::Tuple(job), limits, cancel, &mut spent)
             }
-            PythonCandidate::StdinStdout { code, cases } => self.programs(code, cases, limits, cancel, &mut spent),
+            PythonCandidate::StdinStdout { code, cases } => {
+                self.programs(code, cases, limits, cancel, &mut spent)
+            }
         };
         let (verdict, messages) = ended.into_parts();
         Judgement {
@@ -243,7 +251,9 @@ impl PythonJudge {
         loop {
             let request = match tester.resume(Some(message)) {
                 Step::Waiting(Some(request)) => request,
-                Step::Waiting(None) => return Ended::broken("the test program waits for an answer to nothing"),
+                Step::Waiting(None) => {
+                    return Ended::broken("the test program waits for an answer to nothing");
+                }
                 Step::Finished(report, outcome) => {
                     let refused = candidate.usage().memory_refused || tester.usage().memory_refused;
                     return self.concluded(report.as_deref(), &outcome, calls, refused);
@@ -253,10 +263,20 @@ impl PythonJudge {
             message = match candidate.resume(Some(request)) {
                 Step::Waiting(Some(reply)) => match check_reply(&reply) {
                     Ok(()) => reply,
-                    Err(why) => return Ended::rejected(Reason::Exception, format!("a reply was refused: {why}"), None),
+                    Err(why) => {
+                        return Ended::rejected(
+                            Reason::Exception,
+                            format!("a reply was refused: {why}"),
+                            None,
+                        );
+                    }
                 },
                 Step::Waiting(None) => {
-                    return Ended::rejected(Reason::Exception, "a call was left without a reply".to_owned(), None);
+                    return Ended::rejected(
+                        Reason::Exception,
+                        "a call was left without a reply".to_owned(),
+                        None,
+                    );
                 }
                 Step::Finished(_, outcome) => return Ended::of_candidate(&outcome, candidate),
             };
@@ -266,7 +286,9 @@ impl PythonJudge {
     /// The verdict once the test program has ended. Accepting takes three things: the value that the entry returned,
     /// the report, and at least one call that the host itself has carried.
     fn concluded(&self, report: Option<&[u8]>, outcome: &Outcome, calls: u64, memory_refused: bool) -> Ended {
-        let Outcome::Returned(address) = outcome else { return Ended::of_tester(outcome, calls, memory_refused) };
+        let Outcome::Returned(address) = outcome else {
+            return Ended::of_tester(outcome, calls, memory_refused);
+        };
         let Some(report) = report.and_then(Report::parse) else {
             return Ended::broken("the test program ended without a report");
         };
@@ -317,9 +339,11 @@ impl PythonJudge {
     /// `None` if the program ended well and its output decides.
     fn program_ended(&self, program: &Running, step: Step) -> Option<Ended> {
         match step {
-            Step::Waiting(_) => {
-                Some(Ended::rejected(Reason::Exception, "the program reads the message channel".to_owned(), None))
-            }
+            Step::Waiting(_) => Some(Ended::rejected(
+                Reason::Exception,
+                "the program reads the message channel".to_owned(),
+                None,
+            )),
             Step::Finished(_, Outcome::Exited(0)) => None,
             Step::Finished(_, Outcome::Returned(address)) if address == self.true_address => None,
             Step::Finished(Some(failure), Outcome::Returned(_)) => {
@@ -341,9 +365,11 @@ fn defined(candidate: &mut Running, first: Vec<u8>) -> Option<Ended> {
             let text = "the entry point is not defined or not callable".to_owned();
             Some(Ended::rejected(Reason::MissingEntryPoint, text, None))
         }
-        Step::Waiting(_) => {
-            Some(Ended::rejected(Reason::Exception, "the candidate reads the message channel".to_owned(), None))
-        }
+        Step::Waiting(_) => Some(Ended::rejected(
+            Reason::Exception,
+            "the candidate reads the message channel".to_owned(),
+            None,
+        )),
         Step::Finished(Some(failure), Outcome::Returned(_)) => {
             Some(Failure::parse(&failure).ended(true, candidate.usage().memory_refused))
         }

@@ -70,7 +70,9 @@ impl Ended {
                 Self::new(Verdict::Crashed { how: format!("the test program: {kind}") }, Vec::new())
             }
             Outcome::Trap { kind } => Self::broken(&format!("the test program crashed: {kind}")),
-            Outcome::Exited(status) => Self::broken(&format!("the test program ended itself with status {status}")),
+            Outcome::Exited(status) => {
+                Self::broken(&format!("the test program ended itself with status {status}"))
+            }
             other => Self::new(limit_of(other), Vec::new()),
         }
     }

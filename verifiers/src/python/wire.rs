@@ -195,7 +195,8 @@ impl<'a> Reader<'a> {
             b'y' => Value::Complex(self.float()?, self.float()?),
             b'l' => {
                 let (negative, bytes) = self.digits()?;
-                let digits = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+                let digits =
+                    bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
                 Value::Long { negative, digits }
             }
             b's' | b'u' => {

@@ -9,10 +9,12 @@ fn hashable() -> impl Strategy<Value = Value> {
         Just(Value::Ellipsis),
         any::<bool>().prop_map(Value::Bool),
         any::<i32>().prop_map(Value::Int),
-        (any::<bool>(), prop::collection::vec(0u16..1 << 15, 0..5), 1u16..1 << 15).prop_map(|(negative, mut digits, top)| {
-            digits.push(top);
-            Value::Long { negative, digits }
-        }),
+        (any::<bool>(), prop::collection::vec(0u16..1 << 15, 0..5), 1u16..1 << 15).prop_map(
+            |(negative, mut digits, top)| {
+                digits.push(top);
+                Value::Long { negative, digits }
+            }
+        ),
         (-1e300..1e300f64).prop_map(Value::Float),
         (-1e3..1e3f64, -1e3..1e3f64).prop_map(|(real, imaginary)| Value::Complex(real, imaginary)),
         ".{0,8}".prop_map(|text| Value::Str(text.into_bytes())),

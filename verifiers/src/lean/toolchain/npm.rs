@@ -159,6 +159,7 @@ fn change(mut text: String) -> Result<String, InstallError> {
 /// Unpacks the `.olean` files; the archive also carries macOS metadata (`._*`), which is left out.
 fn unpack_library(archive: &Path, target: &Path) -> Result<(), InstallError> {
     let file = std::fs::File::open(archive).map_err(InstallError::io("open", archive))?;
+    std::fs::create_dir(target).map_err(InstallError::io("create", target))?;
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(std::io::BufReader::new(file)));
     let entries = tar.entries().map_err(InstallError::io("read", archive))?;
     for entry in entries {
