@@ -128,7 +128,9 @@ impl<'a> Report<'a> {
             Verdict::Rejected { reason } => (None, Some(ReasonText::Class(*reason))),
             Verdict::Crashed { how } => (None, Some(ReasonText::Words(how))),
             Verdict::Unavailable { cause } => (None, Some(ReasonText::Words(cause))),
-            Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit | Verdict::Cancelled => (None, None),
+            Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit | Verdict::Cancelled => {
+                (None, None)
+            }
         };
         Self {
             id,
@@ -155,9 +157,15 @@ mod tests {
     #[test]
     fn the_four_forms() {
         for (line, form) in [
-            (r#"{"id":"a","kind":"lean","formal_statement":"theorem t : True := by","completion":"trivial"}"#, "Completion"),
+            (
+                r#"{"id":"a","kind":"lean","formal_statement":"theorem t : True := by","completion":"trivial"}"#,
+                "Completion",
+            ),
             (r#"{"id":"a","kind":"lean","code":"theorem t : True := trivial"}"#, "File"),
-            (r#"{"id":7,"kind":"python","prompt":"","completion":"","test":"x","entry_point":"f"}"#, "HumanEval"),
+            (
+                r#"{"id":7,"kind":"python","prompt":"","completion":"","test":"x","entry_point":"f"}"#,
+                "HumanEval",
+            ),
             (r#"{"id":"a","kind":"python","code":"","tests":["assert 1"]}"#, "Asserts"),
             (r#"{"id":"a","kind":"python","code":"","tests":[{"stdin":"","stdout":"1"}]}"#, "StdinStdout"),
         ] {
@@ -179,11 +187,17 @@ mod tests {
             (r#"{"id":"a","kind":"lean","code":3}"#, "field `code` must be text, found a number"),
             (r#"{"id":"a","kind":"python","code":"x"}"#, "field `tests` is missing"),
             (r#"{"id":"a","kind":"python","code":"x","tests":[]}"#, "field `tests`: it holds no test"),
-            (r#"{"id":"a","kind":"python","code":"x","tests":"x"}"#, "field `tests` must be a list, found text"),
+            (
+                r#"{"id":"a","kind":"python","code":"x","tests":"x"}"#,
+                "field `tests` must be a list, found text",
+            ),
             (r#"{"id":"a","kind":"python","prompt":"x"}"#, "field `completion` is missing"),
         ] {
             assert_eq!(error(line), expected, "{line}");
         }
-        assert!(error(r#"{"id":"a","kind":"python","code":"x","tests":[{"stdin":""}]}"#).contains("missing field `stdout`"));
+        assert!(
+            error(r#"{"id":"a","kind":"python","code":"x","tests":[{"stdin":""}]}"#)
+                .contains("missing field `stdout`")
+        );
     }
 }

@@ -162,6 +162,7 @@ fn spec(folder: &Path) -> Result<GuestSpec, std::io::Error> {
         wasm,
         wasm_sha256,
         vectorcall_offset_bytes: 0,
+        start: vec!["_start".to_owned()],
         exceptions: false,
         fuel: false,
         arguments: Vec::new(),

@@ -54,12 +54,20 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     let home = install::home();
     let found = toolchain::discover(&launcher, &home, args.project.as_deref()).await;
     let lean = match found {
-        Ok(toolchain) => Part { found: true, detail: format!("{}: {}", toolchain.source, toolchain.identity), mend: None },
-        Err(error) => Part { found: false, mend: Some(error.hint().to_owned()), detail: format!("{:#}", anyhow::Error::new(error)) },
+        Ok(toolchain) => {
+            Part { found: true, detail: format!("{}: {}", toolchain.source, toolchain.identity), mend: None }
+        }
+        Err(error) => Part {
+            found: false,
+            mend: Some(error.hint().to_owned()),
+            detail: format!("{:#}", anyhow::Error::new(error)),
+        },
     };
     let python = match farm::python_judge(Guest::default(), &home).await {
         Ok(judge) => Part { found: true, detail: judge.checker().toolchain, mend: None },
-        Err(error) => Part { found: false, detail: format!("{error:#}"), mend: Some("proofloop setup".to_owned()) },
+        Err(error) => {
+            Part { found: false, detail: format!("{error:#}"), mend: Some("proofloop setup".to_owned()) }
+        }
     };
     let protection = launcher.probe(&Policy::default()).await;
     let layers = protection.layers.iter().map(|state| LayerReport {
@@ -81,14 +89,17 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         output::data(&table(&report))?;
     }
-    let whole = report.lean.found && report.python.found && report.protection.iter().all(|layer| layer.enforced);
+    let whole =
+        report.lean.found && report.python.found && report.protection.iter().all(|layer| layer.enforced);
     Ok(if whole { Exit::Success } else { Exit::Infrastructure })
 }
 
 fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let memory = report.available_memory_bytes.map_or_else(|| "unknown".to_owned(), |bytes| bytesize::ByteSize(bytes).to_string());
+    let memory = report
+        .available_memory_bytes
+        .map_or_else(|| "unknown".to_owned(), |bytes| bytesize::ByteSize(bytes).to_string());
     table.add_row(["ok", "machine", &format!("{} cores, {memory} available", report.cores)]);
     table.add_row(["ok", "home", &report.home]);
     for (name, part) in [("lean", &report.lean), ("python", &report.python)] {

@@ -1,6 +1,6 @@
 //! Judges HumanEval and MBPP with their own solutions and prints what is not accepted and what it cost.
 //!
-//! `cargo run --release -p proofloop-verifiers --example python_speed -- PYTHON_WASM CACHE_DIR DATA_DIR [wrong]`
+//! `cargo run --release -p proofloop-verifiers --example python_speed -- PYTHON_WASM[:STDLIB_ZIP] CACHE_DIR DATA_DIR [wrong]`
 #![expect(clippy::print_stdout, reason = "a measuring tool")]
 
 use proofloop_verifiers::candidate::PythonCandidate;
@@ -9,6 +9,8 @@ use proofloop_verifiers::verdict::Judgement;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+const WASM_3_15_SHA256: &str = "d41926055c3f869715202092a1b8d070ff9ffcd2c82d0dd368786e79f2200f9a";
 
 type AnyError = Box<dyn std::error::Error>;
 
@@ -100,7 +102,11 @@ fn main() -> Result<(), AnyError> {
         return Err("usage: python_speed PYTHON_WASM CACHE_DIR DATA_DIR [wrong]".into());
     };
     let started = Instant::now();
-    let judge = PythonJudge::prepare(&PythonGuest::cpython_3_12(Path::new(wasm)), Path::new(cache))?;
+    let guest = match wasm.split_once(':') {
+        Some((wasm, zip)) => PythonGuest::cpython_3_15(Path::new(wasm), WASM_3_15_SHA256, Path::new(zip))?,
+        None => PythonGuest::cpython_3_12(Path::new(wasm)),
+    };
+    let judge = PythonJudge::prepare(&guest, Path::new(cache))?;
     println!("prepared in {:?}: {:?}", started.elapsed(), judge.checker());
     let (data, wrong) = (Path::new(data), !rest.is_empty());
     measure(&judge, "humaneval", &humaneval(data, wrong)?, !wrong);

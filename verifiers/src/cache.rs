@@ -52,7 +52,8 @@ impl Cache {
         std::fs::create_dir_all(directory)
             .map_err(|source| CacheError::Directory { path: directory.to_path_buf(), source })?;
         let path = directory.join("verdicts.sqlite");
-        let connection = Self::connect(&path).map_err(|source| CacheError::Database { path: path.clone(), source })?;
+        let connection =
+            Self::connect(&path).map_err(|source| CacheError::Database { path: path.clone(), source })?;
         Ok(Self { connection, path })
     }
 
@@ -100,7 +101,9 @@ impl Cache {
         }
         let text = serde_json::to_string(judgement).map_err(CacheError::Encode)?;
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO verdicts (address, format, judgement) VALUES (?1, ?2, ?3)")
+            .prepare_cached(
+                "INSERT OR REPLACE INTO verdicts (address, format, judgement) VALUES (?1, ?2, ?3)",
+            )
             .and_then(|mut statement| statement.execute(params![address.as_bytes(), FORMAT, text]))
             .map_err(self.database())?;
         Ok(true)
@@ -125,8 +128,11 @@ mod tests {
     }
 
     fn address(code: &str) -> Address {
-        let candidate =
-            PythonCandidate::Asserts { code: code.to_owned(), setup: String::new(), tests: vec!["1".to_owned()] };
+        let candidate = PythonCandidate::Asserts {
+            code: code.to_owned(),
+            setup: String::new(),
+            tests: vec!["1".to_owned()],
+        };
         Address::of("c", "p", &Candidate::Python(candidate))
     }
 
@@ -157,7 +163,10 @@ mod tests {
         let cache = Cache::open(directory.path()).expect("opens");
         cache
             .connection
-            .execute("INSERT INTO verdicts VALUES (?1, ?2, 'not json')", params![address("a").as_bytes(), FORMAT])
+            .execute(
+                "INSERT INTO verdicts VALUES (?1, ?2, 'not json')",
+                params![address("a").as_bytes(), FORMAT],
+            )
             .expect("inserts");
         assert_eq!(cache.get(&address("a")).expect("gets"), None);
     }

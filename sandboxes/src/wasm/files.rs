@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-/// One file at the root of the guest's otherwise empty file system.
+/// One file in the guest's otherwise empty file system.
 #[derive(Debug, Clone)]
 pub struct HostFile {
-    /// Its name, without a slash.
+    /// Its path from the root, without a leading slash.
     pub name: String,
     /// Its content.
     pub bytes: Arc<[u8]>,

@@ -13,12 +13,14 @@ pub(crate) const TABLE_EXPORT: &str = "__proofloop_table";
 pub struct GuestSpec {
     /// For people: `cpython-3.12.0-wasi`.
     pub name: String,
-    /// The core module, which must export `memory` and `_start` and hold one table.
+    /// The core module, which must export `memory` and the functions of `start`, and hold one table.
     pub wasm: PathBuf,
     /// Its SHA-256 in lowercase hexadecimal.
     pub wasm_sha256: String,
     /// Offset of `vectorcall` in the interpreter's function object, in bytes: 64 in CPython 3.12, 68 in 3.15 (wasm32).
     pub vectorcall_offset_bytes: u32,
+    /// The exports that boot it, called in this order without arguments: `_start`, or `_initialize` and another.
+    pub start: Vec<String>,
     /// Whether the module uses wasm exceptions.
     pub exceptions: bool,
     /// Whether instances may be given fuel; costs speed.
@@ -69,8 +71,9 @@ impl GuestSpec {
         let files: Vec<String> =
             self.files.iter().map(|file| format!("{}={}", file.name, hex_sha256(&[&file.bytes]))).collect();
         format!(
-            "{}|{}|{}|{}|{:?}|{:?}|{:?}|{:?}",
+            "{}|{:?}|{}|{}|{}|{:?}|{:?}|{:?}|{:?}",
             self.wasm_sha256,
+            self.start,
             self.vectorcall_offset_bytes,
             self.exceptions,
             self.fuel,

@@ -191,25 +191,31 @@ impl Snapshot {
     }
 }
 
-/// The deny-all host: what is not defined by hand answers "not implemented".
+/// What a function that the host does not offer answers outside WASI, where it answers "not implemented".
+const NOT_OFFERED: i32 = -1;
+
+/// The deny-all host: what is not defined by hand does nothing and says so.
 fn linker_for(engine: &Engine, module: &Module) -> Result<Linker<State>, WasmError> {
     let failed = |error| WasmError::engine("define the host", error);
     let mut linker = Linker::new(engine);
     host::define(&mut linker).map_err(failed)?;
     stdio::define(&mut linker).map_err(failed)?;
-    linker.allow_shadowing(false);
+    let mut probe = Store::new(engine, idle_state());
     for import in module.imports() {
         let ExternType::Func(kind) = import.ty() else { continue };
-        let answers_errno = kind.results().len() == 1 && kind.results().all(|result| result.is_i32());
-        // Already defined by hand: keep that one.
-        let defined = linker.get_by_import(&mut Store::new(engine, idle_state()), &import).is_some();
-        if defined || import.module() != host::WASI || !answers_errno {
+        if linker.get_by_import(&mut probe, &import).is_some() {
             continue;
         }
+        let answer = if import.module() == host::WASI { errno::NOSYS as i32 } else { NOT_OFFERED };
+        let one_int = kind.results().len() == 1 && kind.results().all(|result| result.is_i32());
         linker
-            .func_new(import.module(), import.name(), kind, |_, _, results| {
-                if let Some(result) = results.first_mut() {
-                    *result = Val::I32(errno::NOSYS as i32);
+            .func_new(import.module(), import.name(), kind, move |_, _, results| {
+                match results.first_mut() {
+                    Some(result) if one_int => *result = Val::I32(answer),
+                    None => {}
+                    Some(_) => {
+                        return Err(wasmtime::Error::msg("a host function that is not offered was called"));
+                    }
                 }
                 Ok(())
             })
@@ -255,16 +261,7 @@ fn boot(spec: &GuestSpec) -> Result<(Vec<u8>, Symbols), WasmError> {
     let instance = ready(linker.instantiate_async(&mut store, &module))
         .ok_or_else(|| boot_failed(&shared, "it waits for a message"))?
         .map_err(|error| WasmError::engine("instantiate the guest", error))?;
-    let start = instance
-        .get_typed_func::<(), ()>(&mut store, "_start")
-        .map_err(|error| WasmError::engine("find _start", error))?;
-    let left = ready(start.call_async(&mut store, ()))
-        .ok_or_else(|| boot_failed(&shared, "it waits for a message"))?;
-    match left {
-        Err(error) if error.downcast_ref::<host::Stop>() == Some(&host::Stop::Exit(0)) => {}
-        Err(error) => return Err(boot_failed(&shared, &format!("{error:#}"))),
-        Ok(()) => return Err(boot_failed(&shared, "_start returned, the interpreter is finalised")),
-    }
+    run_start(spec, &mut store, instance, &shared)?;
     let memory = instance
         .get_memory(&mut store, "memory")
         .ok_or_else(|| boot_failed(&shared, "it exports no memory"))?;
@@ -275,6 +272,29 @@ fn boot(spec: &GuestSpec) -> Result<(Vec<u8>, Symbols), WasmError> {
         .ok_or_else(|| boot_failed(&shared, "the snapshot did not finish"))?
         .map_err(|error| WasmError::engine("freeze the guest", error))?;
     Ok((wasm, symbols))
+}
+
+/// Calls the exports that boot the guest; the last thing they do must be `proc_exit(0)`.
+fn run_start(
+    spec: &GuestSpec,
+    store: &mut Store<State>,
+    instance: wasmtime::Instance,
+    shared: &Mutex<Shared>,
+) -> Result<(), WasmError> {
+    for name in &spec.start {
+        let function = instance
+            .get_func(&mut *store, name)
+            .ok_or_else(|| boot_failed(shared, &format!("it exports no {name}")))?;
+        let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
+        let left = ready(function.call_async(&mut *store, &[], &mut results))
+            .ok_or_else(|| boot_failed(shared, "it waits for a message"))?;
+        match left {
+            Err(error) if error.downcast_ref::<host::Stop>() == Some(&host::Stop::Exit(0)) => return Ok(()),
+            Err(error) => return Err(boot_failed(shared, &format!("{error:#}"))),
+            Ok(()) => {}
+        }
+    }
+    Err(boot_failed(shared, "it returned, so the interpreter is finalised"))
 }
 
 fn boot_failed(shared: &Mutex<Shared>, why: &str) -> WasmError {

@@ -1,7 +1,7 @@
 //! What a careful person would do by hand: one file with everything in it, one plain `lean --json` process.
 
 use anyhow::{Context, bail};
-use proofloop_sandboxes::process::{Launcher, Policy};
+use proofloop_sandboxes::process::{Finished, Launcher, Policy};
 use proofloop_verifiers::lean::batch::messages::{LeanMessage, LeanSeverity};
 use proofloop_verifiers::lean::toolchain::Toolchain;
 use std::time::Duration;
@@ -21,27 +21,55 @@ pub(super) struct Text {
 pub(super) struct Baseline {
     /// Without an error and without `sorry`, in order.
     pub accepted: Vec<bool>,
+    /// How many processes it took: one, and one more for each candidate that killed one.
+    pub processes: usize,
     pub cpu: Duration,
     pub wall: Duration,
 }
 
-/// Runs the hand-made file: each candidate in a namespace, nothing pinned, nothing checked besides the messages.
-pub(super) async fn run(launcher: &Launcher, toolchain: &Toolchain, texts: &[Text]) -> anyhow::Result<Baseline> {
-    let mut file = String::new();
-    let mut first_lines = Vec::new();
-    let mut line = 1;
-    for (number, text) in texts.iter().enumerate() {
-        let part = format!(
-            "namespace N{number}\n{}\n{}{}\nend N{number}\n",
-            text.header, text.statement, text.completion
-        );
-        first_lines.push(line);
-        line += part.matches('\n').count();
-        file.push_str(&part);
+/// Runs the hand-made file: each candidate in a namespace with a marker behind it, nothing pinned, nothing checked
+/// besides the messages. A candidate that kills the process is noted, and the file goes on behind it.
+pub(super) async fn run(
+    launcher: &Launcher,
+    toolchain: &Toolchain,
+    texts: &[Text],
+) -> anyhow::Result<Baseline> {
+    let mut baseline =
+        Baseline { accepted: Vec::new(), processes: 0, cpu: Duration::ZERO, wall: Duration::ZERO };
+    while baseline.accepted.len() < texts.len() {
+        let rest = &texts[baseline.accepted.len()..];
+        let finished = process(launcher, toolchain, &file(rest)).await?;
+        baseline.processes += 1;
+        baseline.cpu += finished.usage.cpu;
+        baseline.wall += finished.usage.wall;
+        if finished.stdout.is_truncated() {
+            bail!("the plain process printed more than can be kept");
+        }
+        let (mut accepted, passed) = read(&finished.stdout.to_string_lossy(), rest);
+        if passed < rest.len() {
+            tracing::info!(id = %rest[passed].id, outcome = ?finished.outcome, "the plain process ended here");
+            accepted.truncate(passed);
+            accepted.push(false);
+        }
+        baseline.accepted.extend(accepted);
     }
-    file.push_str("#print \"end of file\"\n");
+    Ok(baseline)
+}
+
+fn part(number: usize, text: &Text) -> String {
+    let Text { header, statement, completion, .. } = text;
+    format!(
+        "namespace N{number}\n{header}\n{statement}{completion}\nend N{number}\n#print \"passed {number}\"\n"
+    )
+}
+
+fn file(texts: &[Text]) -> String {
+    texts.iter().enumerate().map(|(number, text)| part(number, text)).collect()
+}
+
+async fn process(launcher: &Launcher, toolchain: &Toolchain, file: &str) -> anyhow::Result<Finished> {
     let directory = tempfile::tempdir().context("cannot make a working directory")?;
-    std::fs::write(directory.path().join("plain.lean"), &file).context("cannot write the file")?;
+    std::fs::write(directory.path().join("plain.lean"), file).context("cannot write the file")?;
     let program = toolchain.program(directory.path(), std::path::Path::new("plain.lean"));
     let mut policy = Policy {
         wall: Duration::from_secs(3600),
@@ -53,23 +81,28 @@ pub(super) async fn run(launcher: &Launcher, toolchain: &Toolchain, texts: &[Tex
     policy.read_only.extend(toolchain.read_only.iter().cloned());
     policy.read_only.push(directory.path().to_path_buf());
     policy.env.extend(toolchain.env.clone());
-    let finished = launcher.run(&program, &policy, &CancellationToken::new()).await?;
-    if finished.stdout.is_truncated() {
-        bail!("the plain process printed more than can be kept");
+    Ok(launcher.run(&program, &policy, &CancellationToken::new()).await?)
+}
+
+/// Which candidates have neither an error nor `sorry`, and how many were passed.
+fn read(output: &str, texts: &[Text]) -> (Vec<bool>, usize) {
+    let mut first_lines = Vec::new();
+    let mut line = 1;
+    for (number, text) in texts.iter().enumerate() {
+        first_lines.push(line);
+        line += part(number, text).matches('\n').count();
     }
-    let output = finished.stdout.to_string_lossy();
     let mut accepted = vec![true; texts.len()];
-    let mut ended = false;
+    let mut passed = 0;
     for message in output.lines().filter_map(|line| LeanMessage::from_line(line.as_bytes())) {
-        ended |= message.data == "end of file";
+        let at = usize::try_from(message.pos.line).unwrap_or(usize::MAX);
+        let index = first_lines.partition_point(|first| *first <= at).saturating_sub(1);
         if message.severity == LeanSeverity::Error || message.has_sorry() {
-            let at = usize::try_from(message.pos.line)?;
-            let index = first_lines.partition_point(|first| *first <= at).saturating_sub(1);
             accepted[index] = false;
         }
+        if message.data == format!("passed {index}") {
+            passed = passed.max(index + 1);
+        }
     }
-    if !ended {
-        bail!("the plain process did not get to the end of its file ({:?})", finished.outcome);
-    }
-    Ok(Baseline { accepted, cpu: finished.usage.cpu, wall: finished.usage.wall })
+    (accepted, passed)
 }

@@ -83,8 +83,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         output::data(&serde_json::to_string_pretty(&results)?)?;
     } else {
         output::data(&format!("{} checks", results.checks))?;
-        output::data(&format!("{:<34} {:8.2} CPU ms per check", results.guest, results.guest_cpu_ms_per_check))?;
-        output::data(&format!("{:<34} {:8.2} CPU ms per check", results.native, results.native_cpu_ms_per_check))?;
+        output::data(&format!(
+            "{:<34} {:8.2} CPU ms per check",
+            results.guest, results.guest_cpu_ms_per_check
+        ))?;
+        output::data(&format!(
+            "{:<34} {:8.2} CPU ms per check",
+            results.native, results.native_cpu_ms_per_check
+        ))?;
         output::data(&format!("checks per CPU second: {:.1} times as many", results.ratio))?;
     }
     Ok(Exit::Success)
@@ -99,8 +105,10 @@ fn candidates(data: Option<&Path>) -> anyhow::Result<Vec<PythonCandidate>> {
     let mut candidates = Vec::new();
     for problem in problems {
         let problem = problem?;
-        if let (ProblemKind::Python(PythonProblem::HumanEval { prompt, test, entry_point }), Some(completion)) =
-            (problem.kind, problem.known)
+        if let (
+            ProblemKind::Python(PythonProblem::HumanEval { prompt, test, entry_point }),
+            Some(completion),
+        ) = (problem.kind, problem.known)
         {
             candidates.push(PythonCandidate::HumanEval { prompt, completion, test, entry_point });
         }
@@ -109,7 +117,11 @@ fn candidates(data: Option<&Path>) -> anyhow::Result<Vec<PythonCandidate>> {
 }
 
 /// The CPU time of one fresh process that runs the check as HumanEval's own harness does.
-async fn native_check(launcher: &Launcher, python: &Path, candidate: &PythonCandidate) -> anyhow::Result<Duration> {
+async fn native_check(
+    launcher: &Launcher,
+    python: &Path,
+    candidate: &PythonCandidate,
+) -> anyhow::Result<Duration> {
     let PythonCandidate::HumanEval { prompt, completion, test, entry_point } = candidate else {
         bail!("not a HumanEval task");
     };

@@ -39,6 +39,7 @@ struct Results {
     toolchain: String,
     candidates: usize,
     baseline: Cost,
+    baseline_processes: usize,
     farm: Cost,
     /// CPU time of the farm over that of the hand-made file.
     cpu_ratio: f64,
@@ -58,7 +59,9 @@ struct Cost {
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let problems = match &args.data {
-        Some(path) => readers::open(path, Format::LeanJsonl, &Options::default())?.collect::<Result<Vec<_>, _>>()?,
+        Some(path) => {
+            readers::open(path, Format::LeanJsonl, &Options::default())?.collect::<Result<Vec<_>, _>>()?
+        }
         None => [Split::Train, Split::Valid, Split::Test].into_iter().flat_map(workbook::problems).collect(),
     };
     let texts = candidates(&problems, args.variants);
@@ -74,11 +77,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         entry.0 += usize::from(*ours);
         entry.1 += 1;
     }
-    let differ = texts.iter().zip(judged.iter().zip(&plain.accepted)).filter(|(_, (ours, plain))| ours != plain);
+    let differ =
+        texts.iter().zip(judged.iter().zip(&plain.accepted)).filter(|(_, (ours, plain))| ours != plain);
     let results = Results {
         toolchain: toolchain.identity.clone(),
         candidates: texts.len(),
         baseline: cost(texts.len(), plain.cpu, plain.wall),
+        baseline_processes: plain.processes,
         farm: cost(texts.len(), cpu, wall),
         cpu_ratio: cpu.as_secs_f64() / plain.cpu.as_secs_f64(),
         disagreements: differ.map(|(text, (ours, _))| format!("{}: ours {ours}", text.id)).collect(),
@@ -100,6 +105,7 @@ fn print(results: &Results) -> std::io::Result<()> {
             cost.cpu_s, cost.wall_s, cost.candidates_per_cpu_s
         ))?;
     }
+    output::data(&format!("hand-made file: {} process(es)", results.baseline_processes))?;
     output::data(&format!("CPU ratio       {:7.2}", results.cpu_ratio))?;
     for (variant, (accepted, all)) in &results.accepted {
         output::data(&format!("{variant:<15} {accepted} of {all} accepted by the farm"))?;
@@ -110,7 +116,11 @@ fn print(results: &Results) -> std::io::Result<()> {
 
 fn cost(candidates: usize, cpu: Duration, wall: Duration) -> Cost {
     let count = f64::from(u32::try_from(candidates).unwrap_or(u32::MAX));
-    Cost { cpu_s: cpu.as_secs_f64(), wall_s: wall.as_secs_f64(), candidates_per_cpu_s: count / cpu.as_secs_f64() }
+    Cost {
+        cpu_s: cpu.as_secs_f64(),
+        wall_s: wall.as_secs_f64(),
+        candidates_per_cpu_s: count / cpu.as_secs_f64(),
+    }
 }
 
 fn candidates(problems: &[Problem], variants: bool) -> Vec<Text> {
@@ -144,7 +154,11 @@ fn candidates(problems: &[Problem], variants: bool) -> Vec<Text> {
 }
 
 /// Judges everything without a cache. The CPU time is that of all the processes that judged.
-async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Result<(Vec<bool>, Duration, Duration)> {
+async fn judge(
+    texts: &[Text],
+    jobs: Option<usize>,
+    home: PathBuf,
+) -> anyhow::Result<(Vec<bool>, Duration, Duration)> {
     let settings = Settings {
         home,
         project: None,

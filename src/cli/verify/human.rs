@@ -29,7 +29,15 @@ impl Summary {
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} judged, {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_invalid| ProgressStyle::default_bar()));
         bar.enable_steady_tick(std::time::Duration::from_millis(200));
-        Self { human, bar, counts: BTreeMap::new(), cached: 0, cpu_ms: 0, exit: Exit::Success, started: Instant::now() }
+        Self {
+            human,
+            bar,
+            counts: BTreeMap::new(),
+            cached: 0,
+            cpu_ms: 0,
+            exit: Exit::Success,
+            started: Instant::now(),
+        }
     }
 
     /// Counts a judgement; for people, prints what is wrong with the candidate.
@@ -37,7 +45,9 @@ impl Summary {
         let (exit, why) = match &judgement.verdict {
             Verdict::Accepted { assurance } => (Exit::Success, word(assurance)),
             Verdict::Rejected { reason } => (Exit::NotAccepted, word(reason)),
-            Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit => (Exit::NotAccepted, String::new()),
+            Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit => {
+                (Exit::NotAccepted, String::new())
+            }
             Verdict::Crashed { how } => (Exit::NotAccepted, how.clone()),
             Verdict::Cancelled => (Exit::Interrupted, String::new()),
             Verdict::Unavailable { .. } => (Exit::Infrastructure, String::new()),
@@ -77,7 +87,10 @@ impl Summary {
         let total: u64 = self.counts.values().sum();
         let wall = self.started.elapsed().as_secs_f64();
         let cpu = std::time::Duration::from_millis(self.cpu_ms).as_secs_f64();
-        output::say(&format!("{table}\n{total} judged, {} from the cache, in {wall:.1} s ({cpu:.1} s of CPU)", self.cached));
+        output::say(&format!(
+            "{table}\n{total} judged, {} from the cache, in {wall:.1} s ({cpu:.1} s of CPU)",
+            self.cached
+        ));
     }
 }
 

@@ -61,7 +61,9 @@ impl Inputs {
             match source {
                 Source::Workbook | Source::Lean(_) => kinds.extend([Kind::Lean]),
                 Source::Python(_) => kinds.extend([Kind::Python]),
-                Source::Stdin | Source::Jsonl(_) => kinds.extend(kind.map_or(vec![Kind::Lean, Kind::Python], |kind| vec![kind])),
+                Source::Stdin | Source::Jsonl(_) => {
+                    kinds.extend(kind.map_or(vec![Kind::Lean, Kind::Python], |kind| vec![kind]))
+                }
             }
         }
         kinds
@@ -69,11 +71,14 @@ impl Inputs {
 
     /// How many candidates there are, if that is known before reading.
     pub(super) fn known_count(&self) -> Option<u64> {
-        self.sources.iter().map(|source| match source {
-            Source::Workbook => u64::try_from(proved().len()).ok(),
-            Source::Lean(_) | Source::Python(_) => Some(1),
-            Source::Stdin | Source::Jsonl(_) => None,
-        }).sum()
+        self.sources
+            .iter()
+            .map(|source| match source {
+                Source::Workbook => u64::try_from(proved().len()).ok(),
+                Source::Lean(_) | Source::Python(_) => Some(1),
+                Source::Stdin | Source::Jsonl(_) => None,
+            })
+            .sum()
     }
 
     /// Reads everything, in order. Blocks.

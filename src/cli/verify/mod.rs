@@ -124,7 +124,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let mut pipeline = Pipeline::new(settings, args.format, inputs.known_count());
     let (lines, mut reading) = mpsc::channel(256);
     let kind = args.kind;
-    let reader = tokio::task::spawn_blocking(move || inputs.read(kind, &mut |input| lines.blocking_send(input).is_ok()));
+    let reader = tokio::task::spawn_blocking(move || {
+        inputs.read(kind, &mut |input| lines.blocking_send(input).is_ok())
+    });
     while let Some(input) = reading.recv().await {
         pipeline.take(input).await?;
     }
@@ -134,7 +136,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
 
 fn settings(args: &Args) -> Settings {
     let home = install::home();
-    let cache = if args.no_cache { None } else { Some(args.cache.clone().unwrap_or_else(|| home.join("cache"))) };
+    let cache =
+        if args.no_cache { None } else { Some(args.cache.clone().unwrap_or_else(|| home.join("cache"))) };
     let limits = Limits {
         timeout: args.timeout,
         memory_bytes: args.memory,
@@ -173,7 +176,15 @@ impl Pipeline {
             on_signal.cancel();
         });
         let written = tokio::spawn(write(tickets, format, known_count));
-        Self { settings, farms: std::collections::BTreeMap::new(), writer, written, cancel, bad_inputs: false, candidates: 0 }
+        Self {
+            settings,
+            farms: std::collections::BTreeMap::new(),
+            writer,
+            written,
+            cancel,
+            bad_inputs: false,
+            candidates: 0,
+        }
     }
 
     async fn take(&mut self, input: Input) -> anyhow::Result<()> {
@@ -267,7 +278,8 @@ fn lost() -> Judgement {
 /// Returns on SIGINT or SIGTERM.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

@@ -10,7 +10,8 @@ use std::path::Path;
 pub(super) fn read(path: &Path) -> Result<Named, Cause> {
     let (code, tests) = split(&input::text(path)?);
     if tests.is_empty() {
-        let detail = "the file has no `assert` statement at its top level, so nothing would be tested".to_owned();
+        let detail =
+            "the file has no `assert` statement at its top level, so nothing would be tested".to_owned();
         return Err(Cause::BadValue { field: "tests", detail });
     }
     let candidate = Candidate::Python(PythonCandidate::Asserts { code, setup: String::new(), tests });
@@ -101,7 +102,9 @@ mod tests {
         let text = "def f(x):\n    assert x\n    return '''\nassert no\n'''\nassert f(1) == (\n  2)\nassertion = 1\nassert f(\"(\"), '#'\n";
         let (code, tests) = split(text);
         assert_eq!(tests, ["assert f(1) == (\n  2)", "assert f(\"(\"), '#'"]);
-        assert!(code.contains("assert no") && code.contains("    assert x") && code.contains("assertion = 1"));
+        assert!(
+            code.contains("assert no") && code.contains("    assert x") && code.contains("assertion = 1")
+        );
         assert_eq!(code.lines().count(), text.lines().count());
     }
 }

@@ -95,8 +95,10 @@ impl Actor {
         self.stats.submitted += 1;
         self.last_arrival = Instant::now();
         let Submission { candidate, reply } = submission;
-        let Some(index) = self.verifiers.iter().position(|verifier| verifier.kind() == candidate.kind()) else {
-            let checker = Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() };
+        let Some(index) = self.verifiers.iter().position(|verifier| verifier.kind() == candidate.kind())
+        else {
+            let checker =
+                Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() };
             let cause = format!("no verifier for {:?} is set up", candidate.kind());
             answer(vec![reply], &bare(Verdict::Unavailable { cause }, checker));
             return;

@@ -51,7 +51,13 @@ impl Dispatcher {
     /// A queue for verifiers with these unit sizes and for this many workers.
     #[must_use]
     pub fn new(sizes: Vec<UnitSize>, workers: usize) -> Self {
-        Self { sizes, workers: workers.max(1), jobs: HashMap::new(), shared: BTreeMap::new(), alone: VecDeque::new() }
+        Self {
+            sizes,
+            workers: workers.max(1),
+            jobs: HashMap::new(),
+            shared: BTreeMap::new(),
+            alone: VecDeque::new(),
+        }
     }
 
     /// Adds a job.

@@ -63,7 +63,12 @@ impl Verifier for Scripted {
         UnitSize { worth_a_start: 100, most: 100 }
     }
 
-    fn judge<'a>(&'a self, unit: &'a [Arc<Candidate>], cancel: &'a CancellationToken, sink: Sink<'a>) -> Boxed<'a, ()> {
+    fn judge<'a>(
+        &'a self,
+        unit: &'a [Arc<Candidate>],
+        cancel: &'a CancellationToken,
+        sink: Sink<'a>,
+    ) -> Boxed<'a, ()> {
         Box::pin(async move {
             self.units.lock().expect("no panic holds it").push(unit.len());
             let blamed = unit.iter().position(|candidate| code(candidate) == "blame");
@@ -118,7 +123,8 @@ async fn one_bad_candidate_costs_nobody_else_the_verdict() {
         let verifier = Scripted::new();
         let farm = Farm::start(vec![verifier.clone()], &settings(None)).expect("starts");
         let texts = ["accept", bad, "accept"];
-        let verdicts = judge_all(&farm, texts.iter().enumerate().map(|(n, text)| candidate(text, n)).collect()).await;
+        let verdicts =
+            judge_all(&farm, texts.iter().enumerate().map(|(n, text)| candidate(text, n)).collect()).await;
         let expected = if bad == "blame" { "timeout" } else { "unavailable" };
         assert_eq!(verdicts, ["accepted", expected, "accepted"], "{bad}");
         farm.close().await;
@@ -130,7 +136,8 @@ async fn identical_candidates_are_judged_once_and_cached_ones_not_at_all() {
     let directory = tempfile::tempdir().expect("tempdir");
     let verifier = Scripted::new();
     let farm = Farm::start(vec![verifier.clone()], &settings(Some(directory.path()))).expect("starts");
-    let verdicts = judge_all(&farm, vec![candidate("accept", 1), candidate("accept", 1), candidate("refuse", 1)]).await;
+    let verdicts =
+        judge_all(&farm, vec![candidate("accept", 1), candidate("accept", 1), candidate("refuse", 1)]).await;
     assert_eq!(verdicts, ["accepted", "accepted", "rejected"]);
     let stats = farm.close().await;
     assert_eq!((stats.submitted, stats.duplicates, stats.units), (3, 1, 1));
@@ -153,7 +160,8 @@ async fn a_timeout_is_not_cached() {
 
 #[tokio::test]
 async fn a_full_farm_waits_and_loses_nothing() {
-    let farm = Farm::start(vec![Scripted::new()], &FarmSettings { capacity: 3, ..settings(None) }).expect("starts");
+    let farm =
+        Farm::start(vec![Scripted::new()], &FarmSettings { capacity: 3, ..settings(None) }).expect("starts");
     let verdicts = judge_all(&farm, (0..40).map(|number| candidate("accept", number)).collect()).await;
     assert!(verdicts.iter().all(|verdict| verdict == "accepted"));
     assert_eq!(verdicts.len(), 40);

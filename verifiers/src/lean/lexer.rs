@@ -1,7 +1,7 @@
 //! A lexer for the parts of Lean's surface syntax that decide where comments, strings and names end.
 //!
 //! It knows no grammar: it splits text into names, symbols, strings, numbers and comments, so that a name
-//! inside a comment is never taken for code, and code inside an interpolated string is not missed.
+//! inside a comment is never taken for code. Where a name begins and ends follows Lean to the letter.
 
 /// What a [`Token`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +12,6 @@ pub enum TokenKind {
     Number,
     /// A string, raw string or character literal.
     Text,
-    /// An interpolated string (`s!"…"`): its text may hold code.
-    Interpolated,
     /// Any other single character.
     Symbol,
     /// A line, block or doc comment.
@@ -102,7 +100,7 @@ impl<'a> Lexer<'a> {
             return Ok(TokenKind::Text);
         }
         if first.is_ascii_digit() {
-            self.at += rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
+            self.number();
             return Ok(TokenKind::Number);
         }
         if is_name_start(first) || first == '«' || (first == '#' && starts_command(rest)) {
@@ -169,11 +167,26 @@ impl<'a> Lexer<'a> {
     fn character(&mut self) {
         let mut chars = self.rest().char_indices().skip(1);
         let length = match chars.next() {
-            Some((_, '\\')) => self.rest().char_indices().skip(3).find(|(_, c)| *c == '\'').map(|(at, _)| at + 1),
+            Some((_, '\\')) => {
+                self.rest().char_indices().skip(3).find(|(_, c)| *c == '\'').map(|(at, _)| at + 1)
+            }
             Some((_, c)) if c != '\'' => chars.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 1),
             Some(_) | None => None,
         };
         self.at += length.filter(|length| *length <= 14).unwrap_or(1);
+    }
+
+    /// Ends where Lean ends it: in `1native_decide` a name begins right behind the digit.
+    fn number(&mut self) {
+        let rest = self.rest();
+        let (prefix, is_digit): (usize, fn(char) -> bool) = match rest.get(..2) {
+            Some("0x" | "0X") => (2, |c| c.is_ascii_hexdigit()),
+            Some("0b" | "0B") => (2, |c| matches!(c, '0' | '1')),
+            Some("0o" | "0O") => (2, |c| matches!(c, '0'..='7')),
+            Some(_) | None => (0, |c| c.is_ascii_digit()),
+        };
+        let digits = &rest[prefix..];
+        self.at += prefix + digits.find(|c: char| !(is_digit(c) || c == '_')).unwrap_or(digits.len());
     }
 
     fn name(&mut self) -> Result<TokenKind, Unclosed> {
@@ -188,25 +201,19 @@ impl<'a> Lexer<'a> {
                     return Err(Unclosed { what: "quoted name", offset: start });
                 };
                 self.at += length + '»'.len_utf8();
+            } else if rest.starts_with(|c: char| c.is_ascii_digit()) {
+                // A projection, `x.1`: only digits, and nothing behind them belongs to the name.
+                self.at += rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                return Ok(TokenKind::Name);
             } else {
                 self.at += rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
             }
             let mut next = self.rest().chars();
             let dotted = next.next() == Some('.');
-            let continues =
-                next.next().is_some_and(|c| is_name_start(c) || c == '«' || c.is_ascii_digit());
+            let continues = next.next().is_some_and(|c| is_name_start(c) || c == '«' || c.is_ascii_digit());
             if !(dotted && continues) {
                 break;
             }
-            self.at += 1;
-        }
-        if self.rest().starts_with("!\"") {
-            self.at += 1;
-            self.string()?;
-            return Ok(TokenKind::Interpolated);
-        }
-        // Lean's names may end in `?` or `!` (`exact?`, `get!`).
-        if self.rest().starts_with(['?', '!']) {
             self.at += 1;
         }
         Ok(TokenKind::Name)
@@ -217,17 +224,28 @@ fn starts_command(rest: &str) -> bool {
     rest[1..].starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
+/// Lean's `isIdFirst`, with the Latin letters that newer versions add.
 fn is_name_start(c: char) -> bool {
-    c == '_' || (c.is_alphabetic() && !matches!(c, 'λ' | 'Π' | 'Σ')) || is_letter_like(c)
+    c == '_' || c.is_ascii_alphabetic() || is_letter_like(c)
 }
 
+/// Lean's `isIdRest`.
 fn is_name_char(c: char) -> bool {
-    is_name_start(c) || c.is_ascii_digit() || c == '\'' || is_subscript(c)
+    is_name_start(c) || c.is_ascii_digit() || matches!(c, '\'' | '!' | '?') || is_subscript(c)
 }
 
-/// Letter-like blocks of Lean's `isLetterLike` that `char::is_alphabetic` leaves out.
+/// Lean's `isLetterLike`: a character that is none of these ends a name, however much it looks like a letter.
 fn is_letter_like(c: char) -> bool {
-    ('\u{2100}'..='\u{214f}').contains(&c) || ('\u{1d49c}'..='\u{1d59f}').contains(&c)
+    match c {
+        'λ' | 'Π' | 'Σ' | '×' | '÷' => false,
+        '\u{c0}'..='\u{17f}'
+        | '\u{391}'..='\u{3a9}'
+        | '\u{3b1}'..='\u{3fb}'
+        | '\u{1f00}'..='\u{1ffe}'
+        | '\u{2100}'..='\u{214f}'
+        | '\u{1d49c}'..='\u{1d59f}' => true,
+        _ => false,
+    }
 }
 
 fn is_subscript(c: char) -> bool {
@@ -267,9 +285,11 @@ mod tests {
     }
 
     #[test]
-    fn interpolated_strings_are_marked() {
-        let tokens = tokenize("s!\"{sorry}\"").expect("lexes");
-        assert_eq!(tokens[0].kind, TokenKind::Interpolated);
+    fn nothing_is_glued_to_a_number_or_a_symbol() {
+        assert_eq!(
+            names("1native_decide x.1run_tac aᶜsorry 0xffomega 0b1admit"),
+            ["native_decide", "x.1", "run_tac", "a", "sorry", "omega", "admit"]
+        );
     }
 
     #[test]

@@ -45,20 +45,15 @@ pub struct Scan {
 /// [`Unclosed`] if a comment, string or quoted name is left open: such text would swallow what follows it.
 pub fn scan(text: &str) -> Result<Scan, Unclosed> {
     let tokens = lexer::code_tokens(text)?;
-    let interpolates = tokens.iter().any(|token| token.kind == TokenKind::Interpolated);
     let mut finding = None;
     let mut shape = Shape::Plain;
     let mut declares = false;
     for (index, token) in tokens.iter().enumerate() {
         let words = match token.kind {
             TokenKind::Name => vec![token.text.to_owned()],
-            // Where strings hold code, all string text is read as code: too strict is safe, too lax is not.
-            TokenKind::Text | TokenKind::Interpolated if interpolates => words_of(token.text),
-            TokenKind::Text
-            | TokenKind::Interpolated
-            | TokenKind::Number
-            | TokenKind::Symbol
-            | TokenKind::Comment => Vec::new(),
+            // A string may be interpolated (`s! "{…}"`), and whether it is depends on the grammar in force.
+            TokenKind::Text => words_of(token.text),
+            TokenKind::Number | TokenKind::Symbol | TokenKind::Comment => Vec::new(),
         };
         for word in words {
             let name = unquote(&word);
@@ -91,7 +86,8 @@ fn words_of(text: &str) -> Vec<String> {
         .collect()
 }
 
-const DECLARATIONS: &[&str] = &["theorem", "lemma", "example", "def", "abbrev", "instance", "structure", "inductive"];
+const DECLARATIONS: &[&str] =
+    &["theorem", "lemma", "example", "def", "abbrev", "instance", "structure", "inductive"];
 
 /// Tactics that search the environment, where they could find the pinned statement or another candidate.
 const LOOKS_AROUND: &[&str] =
@@ -99,11 +95,52 @@ const LOOKS_AROUND: &[&str] =
 
 /// Words that begin a command. In a completion any of them means more than one declaration.
 const COMMANDS: &[&str] = &[
-    "theorem", "lemma", "def", "abbrev", "instance", "axiom", "opaque", "structure", "inductive", "coinductive",
-    "class", "example", "namespace", "section", "end", "variable", "variables", "universe", "universes", "mutual",
-    "export", "private", "protected", "public", "noncomputable", "partial", "unsafe", "nonrec", "meta", "deriving",
-    "attribute", "local", "scoped", "include", "omit", "import", "module", "prelude", "alias", "irreducible_def",
-    "add_decl_doc", "set_option", "recommended_spelling", "reduce_mod_char", "assert_not_exists", "suppress_compilation",
+    "theorem",
+    "lemma",
+    "def",
+    "abbrev",
+    "instance",
+    "axiom",
+    "opaque",
+    "structure",
+    "inductive",
+    "coinductive",
+    "class",
+    "example",
+    "namespace",
+    "section",
+    "end",
+    "variable",
+    "variables",
+    "universe",
+    "universes",
+    "mutual",
+    "export",
+    "private",
+    "protected",
+    "public",
+    "noncomputable",
+    "partial",
+    "unsafe",
+    "nonrec",
+    "meta",
+    "deriving",
+    "attribute",
+    "local",
+    "scoped",
+    "include",
+    "omit",
+    "import",
+    "module",
+    "prelude",
+    "alias",
+    "irreducible_def",
+    "add_decl_doc",
+    "set_option",
+    "recommended_spelling",
+    "reduce_mod_char",
+    "assert_not_exists",
+    "suppress_compilation",
 ];
 
 const SORRY: &[&str] = &["sorry", "admit", "sorryAx", "stop_at_first_error", "proof_wanted"];
@@ -113,18 +150,79 @@ const AXIOM: &[&str] = &["axiom", "ofReduceBool", "ofReduceNat", "trustCompiler"
 const NATIVE: &[&str] = &["native_decide", "native", "bv_decide", "bv_decide?", "bv_check", "decide_native"];
 
 const META: &[&str] = &[
-    "run_tac", "run_cmd", "run_elab", "run_meta", "#eval", "#eval!", "#exit", "#guard_msgs", "#guard_msgs_in", "elab",
-    "elab_rules", "elab_stx_quot", "macro", "macro_rules", "syntax", "declare_syntax_cat", "notation", "notation3",
-    "infix", "infixl", "infixr", "prefix", "postfix", "simproc", "simproc_decl", "dsimproc", "dsimproc_decl",
-    "builtin_simproc", "initialize", "builtin_initialize", "init_quot", "by_elab", "unsafe", "implemented_by",
-    "extern", "csimp", "export_name", "include_str", "dbg_trace", "dbgTrace", "register_option", "register_simp_attr",
-    "register_builtin_option", "declare_config_elab", "declare_simp_like_tactic", "unif_hint", "unification_hint",
-    "unsafeIO", "unsafeBaseIO", "unsafeEIO", "unsafeCast", "lcProof", "lcUnreachable", "lcAny", "ptrAddrUnsafe",
-    "tactic_extension", "deriving_handler", "set_library_suggestions",
+    "run_tac",
+    "run_cmd",
+    "run_elab",
+    "run_meta",
+    "#eval",
+    "#eval!",
+    "#exit",
+    "#guard_msgs",
+    "#guard_msgs_in",
+    "elab",
+    "elab_rules",
+    "elab_stx_quot",
+    "macro",
+    "macro_rules",
+    "syntax",
+    "declare_syntax_cat",
+    "notation",
+    "notation3",
+    "infix",
+    "infixl",
+    "infixr",
+    "prefix",
+    "postfix",
+    "simproc",
+    "simproc_decl",
+    "dsimproc",
+    "dsimproc_decl",
+    "builtin_simproc",
+    "initialize",
+    "builtin_initialize",
+    "init_quot",
+    "by_elab",
+    "unsafe",
+    "implemented_by",
+    "extern",
+    "csimp",
+    "export_name",
+    "include_str",
+    "dbg_trace",
+    "dbgTrace",
+    "register_option",
+    "register_simp_attr",
+    "register_builtin_option",
+    "declare_config_elab",
+    "declare_simp_like_tactic",
+    "unif_hint",
+    "unification_hint",
+    "unsafeIO",
+    "unsafeBaseIO",
+    "unsafeEIO",
+    "unsafeCast",
+    "lcProof",
+    "lcUnreachable",
+    "lcAny",
+    "ptrAddrUnsafe",
+    "tactic_extension",
+    "deriving_handler",
+    "set_library_suggestions",
 ];
 
-const META_MONADS: &[&str] =
-    &["IO", "EIO", "BaseIO", "MetaM", "TacticM", "TermElabM", "CommandElabM", "CoreM", "MacroM", "SimpM", "GrindM"];
+const META_MONADS: &[&str] = &[
+    "IO",
+    "EIO",
+    "BaseIO",
+    "MetaM",
+    "TacticM",
+    "TermElabM",
+    "CommandElabM",
+    "CoreM",
+    "MacroM",
+    "SimpM",
+    "GrindM",
+];
 
 /// Namespaces under `Lean` whose contents are ordinary mathematics and data.
 const LEAN_DATA: &[&str] = &["Grind", "Omega", "Order", "RArray"];
@@ -140,6 +238,12 @@ fn offence(name: &str, after: &[Token<'_>]) -> Option<Reason> {
         return Some(Reason::Axiom);
     }
     if NATIVE.contains(&name) {
+        return Some(Reason::NativeEvaluation);
+    }
+    // The whole configuration can be given without naming the field: `decide (config := ⟨false, true⟩)`.
+    if matches!(last, "decide" | "decide!")
+        && after.iter().take(2).any(|token| unquote(token.text) == "config")
+    {
         return Some(Reason::NativeEvaluation);
     }
     let data_of_lean = components.next().is_some_and(|second| LEAN_DATA.contains(&second));
@@ -159,8 +263,19 @@ fn offence(name: &str, after: &[Token<'_>]) -> Option<Reason> {
 
 /// Options under which a checker checks or says less than it should.
 fn weakens(option: &str) -> bool {
-    ["debug", "warn", "compiler", "interpreter", "weak", "internal", "Elab", "experimental", "bootstrap"]
-        .contains(&option.split('.').next().unwrap_or(option))
+    [
+        "debug",
+        "warn",
+        "compiler",
+        "interpreter",
+        "weak",
+        "internal",
+        "Elab",
+        "experimental",
+        "bootstrap",
+        "doc",
+    ]
+    .contains(&option.split('.').next().unwrap_or(option))
 }
 
 /// Whether the word begins a command here. `open … in` inside a proof is a tactic or term, not a command.
@@ -194,6 +309,11 @@ mod tests {
             ("open Lean Elab in trivial", Reason::MetaCode),
             ("exact s!\"{sorryAx}\"", Reason::Sorry),
             ("exact s!\"{ \"\" ++ sorryAx }\"", Reason::Sorry),
+            ("exact s! \"{sorryAx}\"", Reason::Sorry),
+            ("iterate 1native_decide", Reason::NativeEvaluation),
+            ("iterate 1run_tac x", Reason::MetaCode),
+            ("decide (config := ⟨false, true, false, false⟩)", Reason::NativeEvaluation),
+            ("set_option doc.verso true in trivial", Reason::ForbiddenOption),
             ("set_option debug.skipKernelTC true in trivial", Reason::ForbiddenOption),
             ("set_option warn.sorry false in trivial", Reason::ForbiddenOption),
         ] {
@@ -205,7 +325,7 @@ mod tests {
     fn honest_text_is_left_alone() {
         for text in [
             "\n  -- sorry, no better way\n  omega",
-            "exact \"sorry\"",
+            "exact \"proof by cases\"",
             "exact Lean.Grind.foo h.axiom",
             "exact myIO.foo",
             "simp [Nat.add_comm, h.sorry_free]",

@@ -1,13 +1,15 @@
 //! Mode `repl`: candidates one after the other in a REPL that keeps the environment of their imports.
 
+use super::RULES_VERSION;
 use super::batch::layout::{Item, Layout};
 use super::batch::messages::{LeanMessage, LeanSeverity, Position};
 use super::batch::tracker::{End, Outcome, Tracker};
 use super::repl::protocol::{ReplMessage, ReplSeverity};
-use super::repl::{Ended, ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, SandboxSource, Stage};
+use super::repl::{
+    Ended, ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, SandboxSource, Stage,
+};
 use super::toolchain::Toolchain;
 use super::verifier::{Source, bare, nonce, refuse};
-use super::RULES_VERSION;
 use crate::candidate::{Candidate, Kind};
 use crate::verdict::{Checker, Judgement, Reason, Usage, Verdict};
 use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitSize, Verifier};
@@ -96,7 +98,10 @@ impl LeanRepl {
         let layout = Layout::new(&[], &items, &nonce, self.prints_axioms);
         let mut result = worker.run(imports, &layout.text).await;
         // What killed a process that others had used before may be their doing: once more in a fresh one.
-        if result.as_ref().is_err_and(|failure| failure.earlier_candidates > 0 && failure.stage == Stage::Candidate) {
+        if result
+            .as_ref()
+            .is_err_and(|failure| failure.earlier_candidates > 0 && failure.stage == Stage::Candidate)
+        {
             result = worker.run(imports, &layout.text).await;
         }
         let (verdict, messages, elapsed) = match result {
@@ -150,9 +155,10 @@ fn verdict_of_failure(failure: ReplFailure) -> Verdict {
         (Stage::Candidate, ReplError::Timeout { .. }) => Verdict::Timeout,
         (Stage::Candidate, ReplError::Flooded { .. }) => Verdict::OutputLimit,
         (Stage::Candidate, ReplError::Died { ended: Ended::MemoryLimit }) => Verdict::MemoryLimit,
-        (Stage::Candidate, ReplError::Died { ended: Ended::Exited { .. } | Ended::Signaled { .. } | Ended::Killed }) => {
-            Verdict::Crashed { how: text }
-        }
+        (
+            Stage::Candidate,
+            ReplError::Died { ended: Ended::Exited { .. } | Ended::Signaled { .. } | Ended::Killed },
+        ) => Verdict::Crashed { how: text },
         // Only code of the candidate's own can have printed it.
         (Stage::Candidate, ReplError::Ambiguous) => Verdict::Rejected { reason: Reason::MetaCode },
         (_, _) => Verdict::Unavailable { cause: text },
@@ -193,7 +199,8 @@ impl Verifier for LeanRepl {
     ) -> Boxed<'a, ()> {
         Box::pin(async move {
             let sources: Vec<Option<Source>> = unit.iter().map(|candidate| Source::of(candidate)).collect();
-            let imports = sources.iter().flatten().next().map(|source| source.imports.join("\n")).unwrap_or_default();
+            let imports =
+                sources.iter().flatten().next().map(|source| source.imports.join("\n")).unwrap_or_default();
             let mut worker = self.take_worker(&imports);
             for (index, source) in sources.iter().enumerate() {
                 let Some(source) = source else { continue };

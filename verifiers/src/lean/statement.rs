@@ -7,8 +7,11 @@ use super::lexer::{self, Token, TokenKind, Unclosed};
 pub struct Statement {
     /// The theorem's name as written.
     pub name: String,
-    /// The declaration up to, not including, `:=`; doc comment and attributes included.
+    /// The declaration from its keyword up to, not including, `:=`. Attributes are left out: a pinned statement that
+    /// were a `simp` lemma would prove itself.
     pub signature: String,
+    /// Whether it has attributes, which would act on whatever stands behind it in the same file.
+    pub has_attributes: bool,
 }
 
 /// The text is not a statement that can be pinned.
@@ -59,8 +62,10 @@ impl Statement {
             }
             None => tokens.last().map_or(text.len(), |token| token.offset + token.text.len()),
         };
-        // Implementation names such as `get!'` or a universe list `t.{u}`: the name token stops before `.{`.
-        Ok(Self { name: name.text.to_owned(), signature: text[..end].trim_end().to_owned() })
+        let has_attributes =
+            tokens[..keyword].iter().any(|token| token.text == "@" || token.text == "attribute");
+        let signature = text[tokens[keyword].offset..end].trim_end().to_owned();
+        Ok(Self { name: name.text.to_owned(), signature, has_attributes })
     }
 }
 
@@ -91,7 +96,8 @@ mod tests {
     #[test]
     fn endings() {
         for ending in [" := by", " := by\n", " :=", "", " := -- so\n  by  "] {
-            let statement = Statement::parse(&format!("theorem t (a : Nat := 3) : a = a{ending}")).expect("parses");
+            let statement =
+                Statement::parse(&format!("theorem t (a : Nat := 3) : a = a{ending}")).expect("parses");
             assert_eq!(statement.name, "t");
             assert_eq!(statement.signature, "theorem t (a : Nat := 3) : a = a");
         }
@@ -99,13 +105,13 @@ mod tests {
 
     #[test]
     fn modifiers_and_let_in_the_type() {
-        let statement = Statement::parse("/-- theorem no -/\n@[simp] protected theorem A.b.{u} : let x := 1; x = 1 := by")
-            .expect("parses");
+        let statement = Statement::parse(
+            "/-- theorem no -/\n@[simp] protected theorem A.b.{u} : let x := 1; x = 1 := by",
+        )
+        .expect("parses");
         assert_eq!(statement.name, "A.b");
-        assert_eq!(
-            statement.signature,
-            "/-- theorem no -/\n@[simp] protected theorem A.b.{u} : let x := 1; x = 1"
-        );
+        assert_eq!(statement.signature, "theorem A.b.{u} : let x := 1; x = 1");
+        assert!(statement.has_attributes);
     }
 
     #[test]

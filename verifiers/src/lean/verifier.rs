@@ -41,16 +41,24 @@ impl LeanBatch {
 
     async fn judge_unit(&self, unit: &[Arc<Candidate>], cancel: &CancellationToken, sink: Sink<'_>) {
         let sources: Vec<Option<Source>> = unit.iter().map(|candidate| Source::of(candidate)).collect();
-        let Some(imports) = sources.iter().flatten().next().map(|source| source.imports.clone()) else { return };
-        let positions: Vec<usize> =
-            sources.iter().enumerate().filter(|(_, source)| source.is_some()).map(|(index, _)| index).collect();
+        let Some(imports) = sources.iter().flatten().next().map(|source| source.imports.clone()) else {
+            return;
+        };
+        let positions: Vec<usize> = sources
+            .iter()
+            .enumerate()
+            .filter(|(_, source)| source.is_some())
+            .map(|(index, _)| index)
+            .collect();
         let items: Vec<Item<'_>> = sources.iter().flatten().map(Source::item).collect();
         let nonce = match nonce() {
             Ok(nonce) => nonce,
             Err(error) => {
                 let cause = format!("the system gives no random numbers: {error}");
                 let judgement = self.judgement(Verdict::Unavailable { cause }, Vec::new());
-                positions.into_iter().for_each(|index| sink(index, Attempt::Judged(Box::new(judgement.clone()))));
+                positions
+                    .into_iter()
+                    .for_each(|index| sink(index, Attempt::Judged(Box::new(judgement.clone()))));
                 return;
             }
         };
@@ -146,9 +154,11 @@ pub(super) fn refuse(candidate: &Candidate) -> Option<(Verdict, Message)> {
     match policy::scan(untrusted) {
         Err(open) => Some(rejected(Reason::Malformed, open.offset, format!("unclosed {}", open.what))),
         Ok(scan) => match scan.finding {
-            Some(found) => {
-                Some(rejected(found.reason, found.offset, format!("`{}` is not allowed in a candidate", found.name)))
-            }
+            Some(found) => Some(rejected(
+                found.reason,
+                found.offset,
+                format!("`{}` is not allowed in a candidate", found.name),
+            )),
             None if matches!(lean, LeanCandidate::File { .. }) && !scan.declares => {
                 Some(rejected(Reason::MissingDeclaration, 0, "the file declares nothing".to_owned()))
             }
@@ -195,12 +205,14 @@ impl Source {
             LeanCandidate::Completion { header, statement, completion } => {
                 let split = header::split(header).ok()?;
                 let lines = full_prefix(header, "").matches('\n').count();
+                let pinned = Statement::parse(statement).ok()?;
+                let shared = policy::scan(completion).ok()?.shape == Shape::Plain && !pinned.has_attributes;
                 Some(Self {
                     context: split.body.trim_matches('\n').to_owned(),
-                    statement: Some(Statement::parse(statement).ok()?),
+                    statement: Some(pinned),
                     text: format!("{statement}{completion}"),
                     first_own_line: u32::try_from(lines + 1).ok()?,
-                    shared: policy::scan(completion).ok()?.shape == Shape::Plain,
+                    shared,
                     whole_file: false,
                     imports: split.imports,
                 })
@@ -234,9 +246,35 @@ impl Source {
 
 /// Words in a trusted context whose effect does not end with the namespace that the context is wrapped in.
 const OUTLIVES_ITS_SCOPE: &[&str] = &[
-    "instance", "class", "deriving", "attribute", "notation", "notation3", "infix", "infixl", "infixr", "prefix",
-    "postfix", "macro", "macro_rules", "syntax", "declare_syntax_cat", "elab", "elab_rules", "simproc", "initialize",
-    "export", "unif_hint", "run_cmd", "section", "namespace", "end", "universe", "set_option", "local", "scoped",
+    "instance",
+    "class",
+    "deriving",
+    "attribute",
+    "notation",
+    "notation3",
+    "infix",
+    "infixl",
+    "infixr",
+    "prefix",
+    "postfix",
+    "macro",
+    "macro_rules",
+    "syntax",
+    "declare_syntax_cat",
+    "elab",
+    "elab_rules",
+    "simproc",
+    "initialize",
+    "export",
+    "unif_hint",
+    "run_cmd",
+    "section",
+    "namespace",
+    "end",
+    "universe",
+    "set_option",
+    "local",
+    "scoped",
 ];
 
 /// Whether a context can be wrapped in a namespace and leave nothing behind for others in the file.
@@ -282,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_file_that_declares_nothing_is_not_accepted() {
-        let candidate = Candidate::Lean(LeanCandidate::File { code: "open Nat\n-- theorem".to_owned(), statement: None });
+        let candidate =
+            Candidate::Lean(LeanCandidate::File { code: "open Nat\n-- theorem".to_owned(), statement: None });
         let (verdict, _) = refuse(&candidate).expect("refused");
         assert_eq!(verdict, Verdict::Rejected { reason: Reason::MissingDeclaration });
     }
@@ -290,14 +329,21 @@ mod tests {
     #[test]
     fn contexts_with_lasting_effects_get_a_lane_of_their_own() {
         assert!(is_scoped("open Nat\nvariable (p q : Prop)\ndef f := 1\nmutual\ndef a := 1\nend"));
-        for context in ["instance : Inhabited Nat := ⟨0⟩", "@[simp] def f := 1", "section", "notation \"x\" => 1", "end X"] {
+        for context in [
+            "instance : Inhabited Nat := ⟨0⟩",
+            "@[simp] def f := 1",
+            "section",
+            "notation \"x\" => 1",
+            "end X",
+        ] {
             assert!(!is_scoped(context), "{context}");
         }
     }
 
     #[test]
     fn own_lines_begin_where_the_statement_begins() {
-        let source = Source::of(&completion("import Init\nopen Nat", "theorem t : True := by", "\n  simp")).expect("source");
+        let source = Source::of(&completion("import Init\nopen Nat", "theorem t : True := by", "\n  simp"))
+            .expect("source");
         assert_eq!((source.first_own_line, source.context.as_str()), (3, "open Nat"));
         assert_eq!(source.imports, ["import Init"]);
         assert!(source.shared);

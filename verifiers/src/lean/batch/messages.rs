@@ -59,7 +59,9 @@ impl LeanMessage {
     /// Whether Lean says that a declaration rests on `sorry`.
     #[must_use]
     pub fn has_sorry(&self) -> bool {
-        self.kind == "hasSorry" || self.data.starts_with("declaration uses `sorry`") || self.data.starts_with("declaration uses 'sorry'")
+        self.kind == "hasSorry"
+            || self.data.starts_with("declaration uses `sorry`")
+            || self.data.starts_with("declaration uses 'sorry'")
     }
 
     /// The message for people, at `own_line` of the candidate's own text.

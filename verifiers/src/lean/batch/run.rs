@@ -108,8 +108,7 @@ async fn start(
     let program = toolchain.program(directory.path(), Path::new(file_name));
     let candidates = u32::try_from(layout.pins.len()).unwrap_or(u32::MAX);
     let policy = policy(toolchain, directory.path(), limits, candidates);
-    let mut session =
-        launcher.open(&program, &policy).await.map_err(|error| crate::chain(&error))?;
+    let mut session = launcher.open(&program, &policy).await.map_err(|error| crate::chain(&error))?;
     // Lean reads the file, not its input.
     let _closed_or_already_gone = session.close_stdin().await;
     Ok((directory, session))
@@ -181,11 +180,13 @@ async fn follow(
 
 async fn close(session: Session, stop: Stop) -> (End, Usage) {
     let finished = match stop {
-        Stop::EndOfOutput => tokio::time::timeout(Duration::from_secs(10), session.wait())
-            .await
-            .unwrap_or_else(|_elapsed| Err(proofloop_sandboxes::process::StartError::Helper {
-                detail: "the program closed its output and did not end".to_owned(),
-            })),
+        Stop::EndOfOutput => {
+            tokio::time::timeout(Duration::from_secs(10), session.wait()).await.unwrap_or_else(|_elapsed| {
+                Err(proofloop_sandboxes::process::StartError::Helper {
+                    detail: "the program closed its output and did not end".to_owned(),
+                })
+            })
+        }
         Stop::Stalled | Stop::Flood | Stop::Cancelled => session.kill().await,
     };
     let finished = match finished {

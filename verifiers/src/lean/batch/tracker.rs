@@ -146,7 +146,8 @@ impl<'a> Tracker<'a> {
     }
 
     fn is_sentinel(&self, message: &LeanMessage, what: &str) -> bool {
-        message.severity == LeanSeverity::Information && message.data == format!("{} {what}", self.layout.nonce)
+        message.severity == LeanSeverity::Information
+            && message.data == format!("{} {what}", self.layout.nonce)
     }
 
     fn of_candidate(&mut self, index: usize, message: &LeanMessage, own_line: Option<u32>) {
@@ -193,7 +194,8 @@ impl<'a> Tracker<'a> {
         let seen = &self.candidates[index];
         let pin = self.layout.pins[index];
         let judged = |verdict| Outcome::Judged(verdict, seen.messages.clone());
-        let unavailable = |what: &str, error: &str| judged(Verdict::Unavailable { cause: format!("{what}: {error}") });
+        let unavailable =
+            |what: &str, error: &str| judged(Verdict::Unavailable { cause: format!("{what}: {error}") });
         if let Some(error) = &self.import_error {
             return unavailable("the imports fail", error);
         }
@@ -227,7 +229,8 @@ impl<'a> Tracker<'a> {
     pub fn finish(mut self, end: &End) -> Vec<(usize, Outcome)> {
         if let Some(error) = self.import_error.clone() {
             let cause = format!("the imports fail: {error}");
-            return self.all_left(|_| Outcome::Judged(Verdict::Unavailable { cause: cause.clone() }, Vec::new()));
+            return self
+                .all_left(|_| Outcome::Judged(Verdict::Unavailable { cause: cause.clone() }, Vec::new()));
         }
         let whole = |verdict: &Verdict| Outcome::Judged(verdict.clone(), Vec::new());
         let limit = match end {
@@ -264,22 +267,34 @@ impl<'a> Tracker<'a> {
             let verdict = if self.started {
                 limit.clone()
             } else {
-                Verdict::Unavailable { cause: format!("Lean did not get past the imports ({})", limit.name()) }
+                Verdict::Unavailable {
+                    cause: format!("Lean did not get past the imports ({})", limit.name()),
+                }
             };
             let messages = std::mem::take(&mut only.messages);
             return self.all_left(|_| Outcome::Judged(verdict.clone(), messages.clone()));
         }
         let order: Vec<usize> = self.layout.groups.iter().flatten().copied().collect();
-        let suspect = order.iter().copied().find(|&index| !self.candidates[index].reached && !self.given_out[index]);
+        let suspect =
+            order.iter().copied().find(|&index| !self.candidates[index].reached && !self.given_out[index]);
         let left = self.given_out.iter().filter(|done| !**done).count();
         self.all_left(|index| Outcome::Again {
             // With nobody to suspect, smaller units are what makes progress certain.
-            at_most: if suspect == Some(index) { 1 } else if suspect.is_some() { usize::MAX } else { (left / 2).max(1) },
+            at_most: if suspect == Some(index) {
+                1
+            } else if suspect.is_some() {
+                usize::MAX
+            } else {
+                (left / 2).max(1)
+            },
         })
     }
 
     fn all_left(&self, outcome: impl Fn(usize) -> Outcome) -> Vec<(usize, Outcome)> {
-        (0..self.candidates.len()).filter(|&index| !self.given_out[index]).map(|index| (index, outcome(index))).collect()
+        (0..self.candidates.len())
+            .filter(|&index| !self.given_out[index])
+            .map(|index| (index, outcome(index)))
+            .collect()
     }
 }
 
@@ -291,7 +306,10 @@ fn axioms_are_standard(message: &LeanMessage) -> bool {
     if message.data.ends_with("does not depend on any axioms") {
         return true;
     }
-    let list = message.data.rsplit_once("depends on axioms: [").and_then(|(_, rest)| rest.trim_end().strip_suffix(']'));
+    let list = message
+        .data
+        .rsplit_once("depends on axioms: [")
+        .and_then(|(_, rest)| rest.trim_end().strip_suffix(']'));
     list.is_some_and(|list| list.split(',').all(|axiom| STANDARD_AXIOMS.contains(&axiom.trim())))
 }
 
@@ -308,13 +326,20 @@ mod tests {
         let statement = Statement::parse("theorem t : True := by").expect("parses");
         let items: Vec<Item<'_>> = texts
             .iter()
-            .map(|text| Item { context: "", statement: Some(&statement), text, first_own_line: 1, whole_file: false })
+            .map(|text| Item {
+                context: "",
+                statement: Some(&statement),
+                text,
+                first_own_line: 1,
+                whole_file: false,
+            })
             .collect();
         Layout::new(&[], &items, "nonce", true)
     }
 
     fn say(layout: &Layout, owner: Owner, severity: LeanSeverity, data: &str) -> LeanMessage {
-        let line = layout.segments.iter().find(|segment| segment.owner == owner).expect("owner").lines.clone();
+        let line =
+            layout.segments.iter().find(|segment| segment.owner == owner).expect("owner").lines.clone();
         LeanMessage {
             severity,
             pos: Position { line: *line.start(), column: 0 },
@@ -327,7 +352,12 @@ mod tests {
     fn good(layout: &Layout, index: usize) -> Vec<LeanMessage> {
         vec![
             say(layout, Owner::Check(index), LeanSeverity::Information, "t : True"),
-            say(layout, Owner::Axioms(index), LeanSeverity::Information, "'t' depends on axioms: [propext,\n Quot.sound]"),
+            say(
+                layout,
+                Owner::Axioms(index),
+                LeanSeverity::Information,
+                "'t' depends on axioms: [propext,\n Quot.sound]",
+            ),
         ]
     }
 
@@ -406,7 +436,11 @@ mod tests {
         for end in [End::Stalled, End::Died("signal 11".to_owned()), End::MemoryLimit, End::Exited] {
             assert_eq!(
                 run(&layout, &good(&layout, 0), &end),
-                [format!("0 again {}", usize::MAX), "1 again 1".to_owned(), format!("2 again {}", usize::MAX)]
+                [
+                    format!("0 again {}", usize::MAX),
+                    "1 again 1".to_owned(),
+                    format!("2 again {}", usize::MAX)
+                ]
             );
         }
     }
@@ -427,7 +461,10 @@ mod tests {
         messages.push(say(&layout, Owner::GroupEnd(0), LeanSeverity::Error, "invalid `end`"));
         messages.push(group_end(&layout, 0));
         messages.push(say(&layout, Owner::End, LeanSeverity::Information, "nonce end"));
-        assert_eq!(run(&layout, &messages, &End::Exited), ["0 again 2", "1 again 2", "2 again 2", "3 again 2"]);
+        assert_eq!(
+            run(&layout, &messages, &End::Exited),
+            ["0 again 2", "1 again 2", "2 again 2", "3 again 2"]
+        );
     }
 
     #[test]

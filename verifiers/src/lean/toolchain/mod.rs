@@ -74,7 +74,9 @@ impl ToolchainError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::None => "run `proofloop setup`, or put `lean` on the PATH",
-            Self::NoProject { .. } => "give the directory that holds the lakefile, after `lake exe cache get` and `lake build` there",
+            Self::NoProject { .. } => {
+                "give the directory that holds the lakefile, after `lake exe cache get` and `lake build` there"
+            }
             Self::Broken { .. } => "run it by hand to see more, or `proofloop doctor`",
         }
     }

@@ -55,9 +55,16 @@ pub async fn project(launcher: &Launcher, directory: &Path) -> Result<Toolchain,
     let search_path = variable("LEAN_PATH")?;
     let prefix = PathBuf::from(variable("LEAN_SYSROOT")?);
     let env = BTreeMap::from([("LEAN_PATH".to_owned(), search_path.to_owned())]);
-    let mut toolchain =
-        toolchain(launcher, &prefix, "project", &manifest_hash(&directory), env, vec![directory.clone()], PROJECT_UNITS)
-            .await?;
+    let mut toolchain = toolchain(
+        launcher,
+        &prefix,
+        "project",
+        &manifest_hash(&directory),
+        env,
+        vec![directory.clone()],
+        PROJECT_UNITS,
+    )
+    .await?;
     toolchain.repl = find_repl(&directory);
     Ok(toolchain)
 }

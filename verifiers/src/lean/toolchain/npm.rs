@@ -30,7 +30,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "var symName=Object.keys(symDict)[symbolIndex]",
         "var symName=(lib.symbolNames??=Object.keys(symDict))[symbolIndex]",
     ),
-    ("one pool thread: each one instantiates the whole module", "var pthreadPoolSize=4", "var pthreadPoolSize=1"),
+    (
+        "one pool thread: each one instantiates the whole module",
+        "var pthreadPoolSize=4",
+        "var pthreadPoolSize=1",
+    ),
     (
         "reading `process.stdin.fd` makes the pipe non-blocking and fails",
         "var fd=process.stdin.fd;try{bytesRead=fs.readSync(fd,buf,0,BUFSIZE)",
@@ -107,10 +111,8 @@ pub async fn install(launcher: &Launcher, home: &Path) -> Result<PathBuf, Instal
         .map_err(InstallError::io("create a directory in", &parent))?;
     install::npm(launcher, work.path(), MANIFEST, LOCK).await?;
     let work_path = work.path().to_path_buf();
-    let staged = tokio::task::spawn_blocking(move || stage(&work_path)).await.map_err(|panic| InstallError::Io {
-        action: "unpack",
-        path: parent.clone(),
-        source: std::io::Error::other(panic),
+    let staged = tokio::task::spawn_blocking(move || stage(&work_path)).await.map_err(|panic| {
+        InstallError::Io { action: "unpack", path: parent.clone(), source: std::io::Error::other(panic) }
     })??;
     if target.exists() {
         std::fs::remove_dir_all(&target).map_err(InstallError::io("replace", &target))?;
