@@ -9,7 +9,8 @@
 //!
 //! Boot contract of a guest (`GuestSpec::boot`): the script must prepare everything, then write one message of lines
 //! `entry NAME ADDRESS` (a Python function's address) and `object NAME ADDRESS` to [`MESSAGE_OUT_FD`], then leave
-//! through `os._exit(0)`, which freezes the memory with a live interpreter in it.
+//! through `os._exit(0)`, which freezes the memory with a live interpreter in it. A line `word ADDRESS VALUE` makes
+//! the host store 32 bits there before freezing.
 
 mod artifact;
 mod capture;

@@ -266,7 +266,7 @@ fn boot(spec: &GuestSpec) -> Result<(Vec<u8>, Symbols), WasmError> {
         .get_memory(&mut store, "memory")
         .ok_or_else(|| boot_failed(&shared, "it exports no memory"))?;
     let announced = lock(&shared).outbox.take().unwrap_or_default();
-    let symbols = read_symbols(&announced, memory.data(&store), spec.vectorcall_offset_bytes)
+    let symbols = read_announcement(&announced, memory.data_mut(&mut store), spec.vectorcall_offset_bytes)
         .ok_or_else(|| boot_failed(&shared, "its announcement is malformed"))?;
     let wasm = ready(wizer.snapshot(&context, &mut WasmtimeWizer { store: &mut store, instance }))
         .ok_or_else(|| boot_failed(&shared, "the snapshot did not finish"))?
@@ -309,19 +309,21 @@ fn ready<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-fn read_symbols(announced: &[u8], memory: &[u8], vectorcall_offset_bytes: u32) -> Option<Symbols> {
+/// Reads what the boot script announced, and carries out its `word` lines.
+fn read_announcement(announced: &[u8], memory: &mut [u8], vectorcall_offset_bytes: u32) -> Option<Symbols> {
     let mut symbols = Symbols { memory_bytes: memory.len() as u64, ..Symbols::default() };
     for line in std::str::from_utf8(announced).ok()?.lines() {
         let mut words = line.split(' ');
-        let (kind, name, address) = (words.next()?, words.next()?, words.next()?.parse::<u32>().ok()?);
+        let (kind, name, number) = (words.next()?, words.next()?, words.next()?.parse::<u32>().ok()?);
         match kind {
             "entry" => {
-                let function = host::read_u32(memory, address.checked_add(vectorcall_offset_bytes)?).ok()?;
-                symbols.entries.insert(name.to_owned(), (address, function));
+                let function = host::read_u32(memory, number.checked_add(vectorcall_offset_bytes)?).ok()?;
+                symbols.entries.insert(name.to_owned(), (number, function));
             }
             "object" => {
-                symbols.objects.insert(name.to_owned(), address);
+                symbols.objects.insert(name.to_owned(), number);
             }
+            "word" => host::write(memory, name.parse().ok()?, &number.to_le_bytes()).ok()?,
             _ => return None,
         }
     }

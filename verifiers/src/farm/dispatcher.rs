@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 /// Names a job inside one farm.
 pub type JobId = u64;
 
-/// After this many fruitless attempts a job is judged alone, and alone it gets a last one.
-const ATTEMPTS_IN_COMPANY: u32 = 6;
+/// After this many fruitless attempts a job is judged alone, and alone it gets a last one. More than the halvings
+/// that lead from the largest unit to a single candidate.
+const ATTEMPTS_IN_COMPANY: u32 = 14;
 
 /// A unit that a worker is to judge.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,8 +39,23 @@ def self_test():
     return results == [True] * len(results)
 
 
+def _all_objects():
+    """Every object that the snapshot will hold and that Python can find."""
+    found, stack = {}, gc.get_objects()
+    while stack:
+        o = stack.pop()
+        if id(o) not in found and type(o) is not types.FrameType:
+            found[id(o)] = o
+            stack.extend(gc.get_referents(o))
+    found.pop(id(stack), None)
+    return list(found.values())
+
+
 def _announce():
-    lines = []
+    # Reference counts that never change do not dirty the pages of the snapshot: make everything immortal, with the
+    # count that this version uses for None. `_kept` holds the objects until then, so that none of them is freed.
+    immortal = sys.getrefcount(None)
+    lines = [f'word {id(o)} {immortal}' for o in _kept]
     for name, f in (('candidate', candidate_main), ('program', program_main), ('tester', tester_main), ('self_test', self_test)):
         lines.append(f'entry {name} {id(f)}')
     lines.append(f'object true {id(True)}')
@@ -66,10 +81,12 @@ def _clean():
     random.seed(0)
     for _ in range(3):
         gc.collect()
-    gc.freeze()
 
 
 _clean()
+_kept = _all_objects()
+gc.collect()
+gc.freeze()
 _announce()
 sys.stdout.flush()
 sys.stderr.flush()

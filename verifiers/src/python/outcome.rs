@@ -55,7 +55,12 @@ impl Ended {
             }
             Outcome::Trap { .. } if candidate.usage().memory_refused => Verdict::MemoryLimit,
             Outcome::Trap { kind } => Verdict::Crashed { how: kind.clone() },
-            other => limit_of(other),
+            Outcome::Timeout
+            | Outcome::FuelLimit
+            | Outcome::Cancelled
+            | Outcome::OutputLimit
+            | Outcome::MessageLimit
+            | Outcome::NotStarted { .. } => limit_of(outcome),
         };
         let printed = candidate.stderr().to_text();
         let messages = if printed.trim().is_empty() { Vec::new() } else { vec![info(printed)] };
@@ -73,7 +78,13 @@ impl Ended {
             Outcome::Exited(status) => {
                 Self::broken(&format!("the test program ended itself with status {status}"))
             }
-            other => Self::new(limit_of(other), Vec::new()),
+            Outcome::Timeout
+            | Outcome::FuelLimit
+            | Outcome::Cancelled
+            | Outcome::OutputLimit
+            | Outcome::MessageLimit
+            | Outcome::NotStarted { .. }
+            | Outcome::Returned(_) => Self::new(limit_of(outcome), Vec::new()),
         }
     }
 }

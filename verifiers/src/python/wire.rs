@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        self.take(N)?.try_into().map_err(|_| WireError::Truncated)
+        self.take(N)?.try_into().or(Err(WireError::Truncated))
     }
 
     fn int(&mut self) -> Result<i32, WireError> {
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
 
     /// A length. Every element takes at least one byte, so a length beyond the rest is refused at once.
     fn len(&mut self) -> Result<usize, WireError> {
-        let len = usize::try_from(self.int()?).map_err(|_| WireError::Malformed)?;
+        let len = usize::try_from(self.int()?).or(Err(WireError::Malformed))?;
         if len > self.rest.len() { Err(WireError::Truncated) } else { Ok(len) }
     }
 

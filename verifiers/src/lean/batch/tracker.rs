@@ -274,18 +274,20 @@ impl<'a> Tracker<'a> {
             let messages = std::mem::take(&mut only.messages);
             return self.all_left(|_| Outcome::Judged(verdict.clone(), messages.clone()));
         }
+        let left = self.given_out.iter().filter(|done| !**done).count();
+        let half = (left / 2).max(1);
+        // A process that dies may take with it what it had not printed yet, so the suspect may be innocent: half
+        // the company for the others makes progress certain.
+        let others = if *limit == Verdict::Timeout { usize::MAX } else { half };
         let order: Vec<usize> = self.layout.groups.iter().flatten().copied().collect();
         let suspect =
             order.iter().copied().find(|&index| !self.candidates[index].reached && !self.given_out[index]);
-        let left = self.given_out.iter().filter(|done| !**done).count();
+        let anything_seen = self.candidates.iter().any(|seen| seen.reached);
         self.all_left(|index| Outcome::Again {
-            // With nobody to suspect, smaller units are what makes progress certain.
-            at_most: if suspect == Some(index) {
-                1
-            } else if suspect.is_some() {
-                usize::MAX
-            } else {
-                (left / 2).max(1)
+            at_most: match suspect {
+                Some(suspect) if suspect == index && (anything_seen || *limit == Verdict::Timeout) => 1,
+                Some(_) => others,
+                None => half,
             },
         })
     }
