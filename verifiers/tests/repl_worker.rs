@@ -1,5 +1,4 @@
 //! The REPL worker against a protocol-faithful fake that can fail in every way, over real child processes.
-#![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod fake_repl;
 

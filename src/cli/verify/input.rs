@@ -62,7 +62,7 @@ impl Inputs {
                 Source::Workbook | Source::Lean(_) => kinds.extend([Kind::Lean]),
                 Source::Python(_) => kinds.extend([Kind::Python]),
                 Source::Stdin | Source::Jsonl(_) => {
-                    kinds.extend(kind.map_or(vec![Kind::Lean, Kind::Python], |kind| vec![kind]))
+                    kinds.extend(kind.map_or(vec![Kind::Lean, Kind::Python], |kind| vec![kind]));
                 }
             }
         }

@@ -125,7 +125,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let (lines, mut reading) = mpsc::channel(256);
     let kind = args.kind;
     let reader = tokio::task::spawn_blocking(move || {
-        inputs.read(kind, &mut |input| lines.blocking_send(input).is_ok())
+        inputs.read(kind, &mut |input| lines.blocking_send(input).is_ok());
     });
     while let Some(input) = reading.recv().await {
         pipeline.take(input).await?;

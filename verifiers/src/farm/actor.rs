@@ -72,6 +72,10 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) -> FarmStats {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "bounded by what the workers hold: one event for each candidate of a unit, and one for its end"
+        )]
         let (events, mut from_workers) = mpsc::unbounded_channel();
         let mut open = true;
         while open || !self.jobs.is_empty() || self.running > 0 {
