@@ -98,7 +98,6 @@ fn kill_9(child: &mut Child) -> Vec<Process> {
     }
     let left: Vec<_> = below.iter().filter(|process| survives(process)).collect();
     assert!(left.is_empty(), "{} of {} survived: {left:#?}", left.len(), below.len());
-    println!("{} processes below the program, none left {:?} after the kill", below.len(), killed.elapsed());
     below
 }
 
@@ -173,7 +172,6 @@ impl Job {
             .filter(|id| !cached.contains(id))
             .collect();
         assert!(forgotten.is_empty(), "told, but not remembered: {forgotten:?}");
-        println!("{} told before the kill, {} from the cache after it", before.len(), cached.len());
     }
 }
 

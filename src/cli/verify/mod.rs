@@ -17,6 +17,8 @@ use proofloop_verifiers::farm::{Farm, Ticket};
 use proofloop_verifiers::install;
 use proofloop_verifiers::verdict::{Judgement, Verdict};
 use proofloop_verifiers::verifier::Limits;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -155,11 +157,20 @@ fn settings(args: &Args) -> Settings {
     }
 }
 
+/// What will be written for a candidate.
+enum Answer {
+    /// The farm's.
+    Ticket(Ticket),
+    /// There is no farm for its kind, in words.
+    NoFarm(String),
+}
+
 /// From candidates to printed judgements, in input order.
 struct Pipeline {
     settings: Settings,
-    farms: std::collections::BTreeMap<Kind, Farm>,
-    writer: mpsc::Sender<(String, Ticket)>,
+    /// One for each kind that has come up, or why there is none.
+    farms: BTreeMap<Kind, Result<Farm, String>>,
+    writer: mpsc::Sender<(String, Answer)>,
     written: tokio::task::JoinHandle<std::io::Result<Summary>>,
     cancel: tokio_util::sync::CancellationToken,
     bad_inputs: bool,
@@ -168,23 +179,15 @@ struct Pipeline {
 
 impl Pipeline {
     fn new(settings: Settings, format: Format, known_count: Option<u64>) -> Self {
-        let (writer, tickets) = mpsc::channel(16_384);
+        let (writer, answers) = mpsc::channel(16_384);
         let cancel = tokio_util::sync::CancellationToken::new();
         let on_signal = cancel.clone();
         tokio::spawn(async move {
             interrupted().await;
             on_signal.cancel();
         });
-        let written = tokio::spawn(write(tickets, format, known_count));
-        Self {
-            settings,
-            farms: std::collections::BTreeMap::new(),
-            writer,
-            written,
-            cancel,
-            bad_inputs: false,
-            candidates: 0,
-        }
+        let written = tokio::spawn(write(answers, format, known_count));
+        Self { settings, farms: BTreeMap::new(), writer, written, cancel, bad_inputs: false, candidates: 0 }
     }
 
     async fn take(&mut self, input: Input) -> anyhow::Result<()> {
@@ -201,21 +204,37 @@ impl Pipeline {
         }
         self.candidates += 1;
         let kind = candidate.kind();
-        // A farm is started when its first candidate comes: judging Python needs no Lean.
-        if !self.farms.contains_key(&kind) {
-            let farm = farm::start(&self.settings, &[kind].into()).await?;
-            let (signal, token) = (self.cancel.clone(), farm.cancellation());
-            tokio::spawn(async move {
-                signal.cancelled().await;
-                token.cancel();
-            });
-            self.farms.insert(kind, farm);
-        }
-        let farm = self.farms.get(&kind).context("the farm is gone")?;
-        let ticket = farm.submit(candidate).await?;
+        let answer = match self.farm(kind).await? {
+            Ok(farm) => Answer::Ticket(farm.submit(candidate).await?),
+            Err(cause) => Answer::NoFarm(cause.clone()),
+        };
         // A writer that stopped has an error to tell, in `finish`.
-        let _stopped = self.writer.send((id, ticket)).await;
+        let _stopped = self.writer.send((id, answer)).await;
         Ok(())
+    }
+
+    /// The farm of a kind, started when its first candidate comes: judging Python needs no Lean, and a Lean that is
+    /// missing costs no Python candidate its verdict.
+    async fn farm(&mut self, kind: Kind) -> anyhow::Result<&Result<Farm, String>> {
+        if let Entry::Vacant(vacant) = self.farms.entry(kind) {
+            let farm = match farm::start(&self.settings, &[kind].into()).await {
+                Ok(farm) => {
+                    let (signal, token) = (self.cancel.clone(), farm.cancellation());
+                    tokio::spawn(async move {
+                        signal.cancelled().await;
+                        token.cancel();
+                    });
+                    Ok(farm)
+                }
+                Err(error) if error.chain().any(|cause| cause.is::<UsageError>()) => return Err(error),
+                Err(error) => {
+                    output::error(&error);
+                    Err(format!("{error:#}"))
+                }
+            };
+            vacant.insert(farm);
+        }
+        Ok(&self.farms[&kind])
     }
 
     async fn finish(self) -> anyhow::Result<Exit> {
@@ -223,7 +242,7 @@ impl Pipeline {
             return Err(UsageError("the input holds no candidate".to_owned()).into());
         }
         drop(self.writer);
-        let closing = self.farms.into_values().map(Farm::close);
+        let closing = self.farms.into_values().filter_map(Result::ok).map(Farm::close);
         let mut summary = None;
         let mut written = self.written;
         tokio::select! {
@@ -243,13 +262,18 @@ impl Pipeline {
 }
 
 async fn write(
-    mut tickets: mpsc::Receiver<(String, Ticket)>,
+    mut answers: mpsc::Receiver<(String, Answer)>,
     format: Format,
     known_count: Option<u64>,
 ) -> std::io::Result<Summary> {
     let mut summary = Summary::new(format == Format::Human, known_count);
-    while let Some((id, ticket)) = tickets.recv().await {
-        let judgement = ticket.judgement().await.unwrap_or_else(lost);
+    while let Some((id, answer)) = answers.recv().await {
+        let judgement = match answer {
+            Answer::Ticket(ticket) => {
+                ticket.judgement().await.unwrap_or_else(|| lost("the farm died".to_owned()))
+            }
+            Answer::NoFarm(cause) => lost(cause),
+        };
         if format == Format::Jsonl {
             output::data(&serde_json::to_string(&Report::new(&id, &judgement))?)?;
         }
@@ -258,15 +282,15 @@ async fn write(
     Ok(summary)
 }
 
-/// The farm died, which is no verdict on any candidate.
-fn lost() -> Judgement {
+/// What went wrong with the farm is no verdict on any candidate.
+fn lost(cause: String) -> Judgement {
     let checker = proofloop_verifiers::verdict::Checker {
         name: "none".to_owned(),
         version: String::new(),
         toolchain: String::new(),
     };
     Judgement {
-        verdict: Verdict::Unavailable { cause: "the farm died".to_owned() },
+        verdict: Verdict::Unavailable { cause },
         messages: Vec::new(),
         usage: proofloop_verifiers::verdict::Usage::default(),
         checker,

@@ -67,8 +67,12 @@ pub fn scan(text: &str) -> Result<Scan, Unclosed> {
                 shape = Shape::Complex;
             }
         }
-        if token.text == "@" && tokens.get(index + 1).is_some_and(|next| next.text == "[") {
+        let bracket = tokens.get(index + 1).is_some_and(|next| next.text == "[");
+        if bracket && matches!(token.text, "@" | "attribute") {
             shape = Shape::Complex;
+            if finding.is_none() {
+                finding = unknown_attribute(&tokens[index + 2..]);
+            }
         }
     }
     Ok(Scan { finding, shape, declares })
@@ -143,6 +147,50 @@ const COMMANDS: &[&str] = &[
     "suppress_compilation",
 ];
 
+/// Attributes that only tell tactics and the compiler what a declaration is good for.
+const ATTRIBUTES: &[&str] = &[
+    "simp",
+    "simps",
+    "grind",
+    "ext",
+    "inline",
+    "reducible",
+    "irreducible",
+    "semireducible",
+    "specialize",
+    "noinline",
+    "always_inline",
+    "macro_inline",
+    "elab_as_elim",
+    "instance",
+    "default_instance",
+    "norm_cast",
+    "push_cast",
+    "to_additive",
+    "mono",
+    "gcongr",
+    "aesop",
+    "match_pattern",
+    "induction_eliminator",
+    "cases_eliminator",
+    "refl",
+    "symm",
+    "trans",
+    "congr",
+    "deprecated",
+    "coe",
+    "positivity",
+    "fun_prop",
+    "measurability",
+    "continuity",
+    "bound",
+    "nolint",
+    "simprocs",
+    "class",
+    "protected",
+    "expose",
+];
+
 const SORRY: &[&str] = &["sorry", "admit", "sorryAx", "stop_at_first_error", "proof_wanted"];
 
 const AXIOM: &[&str] = &["axiom", "ofReduceBool", "ofReduceNat", "trustCompiler", "reduceBool", "reduceNat"];
@@ -150,6 +198,13 @@ const AXIOM: &[&str] = &["axiom", "ofReduceBool", "ofReduceNat", "trustCompiler"
 const NATIVE: &[&str] = &["native_decide", "native", "bv_decide", "bv_decide?", "bv_check", "decide_native"];
 
 const META: &[&str] = &[
+    "meta",
+    "builtin_initialize",
+    "command_parser",
+    "term_parser",
+    "tactic_parser",
+    "command_elab",
+    "term_elab",
     "run_tac",
     "run_cmd",
     "run_elab",
@@ -240,9 +295,12 @@ fn offence(name: &str, after: &[Token<'_>]) -> Option<Reason> {
     if NATIVE.contains(&name) {
         return Some(Reason::NativeEvaluation);
     }
-    // The whole configuration can be given without naming the field: `decide (config := ⟨false, true⟩)`.
+    // The whole configuration can be given without naming the field: `decide +revert (config := ⟨false, true⟩)`.
+    // In `simp (config := { decide := true })` it is a field, and `:=` stands behind it.
+    let is_field = after.first().is_some_and(|token| token.text == ":");
     if matches!(last, "decide" | "decide!")
-        && after.iter().take(2).any(|token| unquote(token.text) == "config")
+        && !is_field
+        && after.iter().take(16).any(|token| unquote(token.text) == "config")
     {
         return Some(Reason::NativeEvaluation);
     }
@@ -257,6 +315,31 @@ fn offence(name: &str, after: &[Token<'_>]) -> Option<Reason> {
     }
     if name == "set_option" && after.first().is_some_and(|token| weakens(&unquote(token.text))) {
         return Some(Reason::ForbiddenOption);
+    }
+    None
+}
+
+/// The first attribute of a list (behind its `[`) that is not known to be harmless. Attributes can register parsers,
+/// elaborators and compiled code under names that are put together from strings, so only known ones are let through.
+fn unknown_attribute(tokens: &[Token<'_>]) -> Option<Finding> {
+    let mut depth = 0_usize;
+    let mut expects_name = true;
+    for token in tokens {
+        match token.text {
+            "]" if depth == 0 => return None,
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            "," if depth == 0 => expects_name = true,
+            "local" | "scoped" | "-" | "↓" | "↑" | "←" => {}
+            _ if expects_name => {
+                if !ATTRIBUTES.contains(&unquote(token.text).as_str()) {
+                    let name = token.text.to_owned();
+                    return Some(Finding { reason: Reason::MetaCode, name, offset: token.offset });
+                }
+                expects_name = false;
+            }
+            _ => {}
+        }
     }
     None
 }
@@ -314,6 +397,11 @@ mod tests {
             ("iterate 1run_tac x", Reason::MetaCode),
             ("decide (config := ⟨false, true, false, false⟩)", Reason::NativeEvaluation),
             ("set_option doc.verso true in trivial", Reason::ForbiddenOption),
+            ("decide +revert (config := ⟨false, true, false, false⟩)", Reason::NativeEvaluation),
+            ("trivial\n@[command_parser 100000] def p := 1", Reason::MetaCode),
+            ("trivial\n@[simp, tactic foo] def p := 1", Reason::MetaCode),
+            ("trivial\nattribute [local extern \"f\"] p", Reason::MetaCode),
+            ("trivial\nmeta def p := 1", Reason::MetaCode),
             ("set_option debug.skipKernelTC true in trivial", Reason::ForbiddenOption),
             ("set_option warn.sorry false in trivial", Reason::ForbiddenOption),
         ] {
@@ -330,6 +418,7 @@ mod tests {
             "exact myIO.foo",
             "simp [Nat.add_comm, h.sorry_free]",
             "open Classical in exact em p",
+            "simp (config := { decide := true })",
         ] {
             let scan = scan(text).expect("lexes");
             assert_eq!((scan.finding, scan.shape), (None, Shape::Plain), "{text}");
@@ -345,7 +434,7 @@ mod tests {
             "exact?",
             "trivial\n#check Nat",
             "set_option maxHeartbeats 0 in simp",
-            "trivial\n@[simp] def f := 1",
+            "trivial\n@[simp, local grind =] def f := 1",
         ] {
             assert_eq!(scan(text).expect("lexes").shape, Shape::Complex, "{text}");
         }

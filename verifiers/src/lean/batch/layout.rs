@@ -9,7 +9,8 @@
 //!     context                   trusted: `open`, `variable`, definitions of the problem
 //!     namespace _c0_<nonce>     trusted statement, proved by `sorry`
 //!     namespace _s0_<nonce>     statement + completion
-//!     #check (@_s0_<nonce>.t : type_of% @_c0_<nonce>.t)
+//!     theorem _k0_<nonce> : type_of% @_c0_<nonce>.t := @_s0_<nonce>.t
+//!     #check @_k0_<nonce>
 //!   end _g0_<nonce>
 //!   #print "<nonce> group 0"
 //! end _pl<nonce>
@@ -44,7 +45,9 @@ pub enum Owner {
     Pin(usize),
     /// The text of the candidate at this position of the unit.
     Candidate(usize),
-    /// The line that compares this candidate's theorem with its pin.
+    /// The line that compares this candidate's theorem with its pin, by a theorem of ours.
+    Compare(usize),
+    /// The line that asks for that theorem: its answer is the positive evidence.
     Check(usize),
     /// The line that asks for the axioms of this candidate's theorem.
     Axioms(usize),
@@ -204,8 +207,12 @@ impl Builder {
         self.push(Owner::Pin(pin), &text);
     }
 
+    /// A theorem's universes are rigid once its type is elaborated, so that a candidate about `Prop` does not pass for
+    /// one about `Sort u`, as it would where the universes of `type_of%` can still be unified.
     fn check(&mut self, index: usize, ours: &str, pinned: &str) {
-        self.push(Owner::Check(index), &format!("#check (@{ours} : type_of% @{pinned})"));
+        let name = format!("_k{index}_{}", self.names.nonce);
+        self.push(Owner::Compare(index), &format!("theorem {name} : type_of% @{pinned} := @{ours}"));
+        self.push(Owner::Check(index), &format!("#check @{name}"));
         if self.print_axioms {
             self.push(Owner::Axioms(index), &format!("#print axioms {ours}"));
         }

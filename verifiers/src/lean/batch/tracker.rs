@@ -128,6 +128,7 @@ impl<'a> Tracker<'a> {
                 let own_line = i64::from(message.pos.line) + segment.own_line_offset;
                 self.of_candidate(index, message, u32::try_from(own_line).ok().filter(|line| *line > 0));
             }
+            Owner::Compare(index) => self.of_comparison(index, message),
             Owner::Check(index) => self.of_check(index, message),
             Owner::Axioms(index) => self.candidates[index].axioms = Some(axioms_are_standard(message)),
             Owner::GroupEnd(_) | Owner::RootEnd if is_error => self.broken = true,
@@ -159,21 +160,27 @@ impl<'a> Tracker<'a> {
         }
     }
 
+    /// The theorem that compares says something only if it fails.
+    fn of_comparison(&mut self, index: usize, message: &LeanMessage) {
+        let seen = &mut self.candidates[index];
+        if message.severity != LeanSeverity::Error && !message.has_sorry() {
+            return;
+        }
+        // Only the wording of the reason hangs on this text, never acceptance.
+        let missing = message.data.to_lowercase().contains("unknown");
+        seen.check = if missing { Check::Missing } else { Check::Mismatch };
+        if !seen.error {
+            seen.messages.push(message.for_people(None));
+        }
+    }
+
     fn of_check(&mut self, index: usize, message: &LeanMessage) {
         let seen = &mut self.candidates[index];
         seen.reached = true;
-        let check = if message.severity == LeanSeverity::Error {
-            // Only the wording of the reason hangs on this text, never acceptance.
-            if message.data.to_lowercase().contains("unknown") { Check::Missing } else { Check::Mismatch }
-        } else {
-            Check::Holds
-        };
-        // An error on the line wins over anything else on it.
-        if matches!(seen.check, Check::Silent | Check::Holds) {
-            seen.check = check;
-        }
-        if check != Check::Holds && !seen.error {
-            seen.messages.push(message.for_people(None));
+        // A comparison that failed stays failed, whatever this line says.
+        if seen.check == Check::Silent {
+            seen.check =
+                if message.severity == LeanSeverity::Information { Check::Holds } else { Check::Missing };
         }
     }
 
@@ -263,8 +270,9 @@ impl<'a> Tracker<'a> {
     /// The first candidate that was not passed is under suspicion; the others lose nothing but time.
     fn one_is_to_blame(&mut self, limit: &Verdict) -> Vec<(usize, Outcome)> {
         if let [only] = self.candidates.as_mut_slice() {
-            // Before the imports are through, nothing of the candidate was looked at.
-            let verdict = if self.started {
+            // Before the imports are through, nothing of the candidate was looked at. Only a death may have
+            // swallowed the sentinel behind them: the npm build prints from another thread.
+            let verdict = if self.started || matches!(limit, Verdict::Crashed { .. }) {
                 limit.clone()
             } else {
                 Verdict::Unavailable {
@@ -396,7 +404,7 @@ mod tests {
         let layout = layout(&["a", "b", "c"]);
         let mut messages = [good(&layout, 0), good(&layout, 1), good(&layout, 2)].concat();
         messages.push(say(&layout, Owner::Candidate(1), LeanSeverity::Error, "no"));
-        messages.push(say(&layout, Owner::Check(2), LeanSeverity::Error, "Type mismatch"));
+        messages.insert(0, say(&layout, Owner::Compare(2), LeanSeverity::Error, "Type mismatch"));
         messages.push(group_end(&layout, 0));
         assert_eq!(
             run(&layout, &messages, &End::Exited),
@@ -426,10 +434,7 @@ mod tests {
         let forged = say(&layout, Owner::Candidate(0), LeanSeverity::Information, "nonce group 0");
         let mut other_file = group_end(&layout, 0);
         other_file.file_name = "g.lean".to_owned();
-        assert_eq!(
-            run(&layout, &[forged, other_file], &End::Died("signal 11".to_owned())),
-            ["0 unavailable"]
-        );
+        assert_eq!(run(&layout, &[forged, other_file], &End::Died("signal 11".to_owned())), ["0 crashed"]);
     }
 
     #[test]
