@@ -17,9 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Tasks of our own in the form of HumanEval, for machines without a data set.
 const TASKS: &str = include_str!("tasks.jsonl");
-/// How often each check is made on both sides; the median counts.
-const ROUNDS: usize = 3;
-/// How many of the checks on which the guest loses most are shown.
+/// How many samples of each problem the guest judges, as pass@k does: the first one costs most, since what the tests
+/// say to values that they have seen is remembered.
+const SAMPLES: usize = 8;
+/// How often the native process is run for each problem; the median counts.
+const NATIVE_ROUNDS: usize = 3;
+/// How many of the problems on which the guest costs more are shown.
 const SHOWN: usize = 5;
 
 /// Arguments of `proofloop bench python`.
@@ -31,7 +34,7 @@ pub(in super::super) struct Args {
     /// The guest
     #[arg(long, value_enum, default_value = "python3.12")]
     guest: GuestName,
-    /// Print JSON, with the figures of every check
+    /// Print JSON, with the figures of every problem
     #[arg(long)]
     json: bool,
 }
@@ -40,33 +43,46 @@ pub(in super::super) struct Args {
 struct Results {
     guest: String,
     native: String,
-    /// CPU time of all checks together.
-    total: Pair,
-    /// Of the medians over the checks.
-    median: Pair,
-    checks: Vec<Check>,
+    samples_per_problem: usize,
+    /// Of all problems together.
+    total: Cost,
+    /// Of the medians over the problems.
+    median: Cost,
+    problems: Vec<Problem>,
 }
 
-/// CPU milliseconds on both sides.
+/// CPU milliseconds per check.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Pair {
+struct Cost {
+    /// The first sample of a problem.
+    guest_first_cpu_ms: f64,
+    /// The mean over all samples.
     guest_cpu_ms: f64,
     native_cpu_ms: f64,
-    /// Native over guest: how many times the checks per CPU second the guest makes.
+    /// Native over the guest's mean: how many times the checks per CPU second the guest makes.
     ratio: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct Check {
+struct Problem {
     id: String,
     #[serde(flatten)]
-    cost: Pair,
+    cost: Cost,
 }
 
-impl Pair {
-    fn new(guest: Duration, native: Duration) -> Self {
-        let (guest_cpu_ms, native_cpu_ms) = (guest.as_secs_f64() * 1e3, native.as_secs_f64() * 1e3);
-        Self { guest_cpu_ms, native_cpu_ms, ratio: native_cpu_ms / guest_cpu_ms }
+impl Cost {
+    fn new(guest_first_cpu_ms: f64, guest_cpu_ms: f64, native_cpu_ms: f64) -> Self {
+        Self { guest_first_cpu_ms, guest_cpu_ms, native_cpu_ms, ratio: native_cpu_ms / guest_cpu_ms }
+    }
+
+    fn over(problems: &[Problem], summary: impl Fn(Vec<f64>) -> f64) -> Self {
+        let of =
+            |field: fn(&Self) -> f64| summary(problems.iter().map(|problem| field(&problem.cost)).collect());
+        Self::new(
+            of(|cost| cost.guest_first_cpu_ms),
+            of(|cost| cost.guest_cpu_ms),
+            of(|cost| cost.native_cpu_ms),
+        )
     }
 }
 
@@ -75,22 +91,28 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let candidates = candidates(args.data.as_deref())?;
     let judge = farm::python_judge(args.guest.into(), &install::home()).await?;
     let native = Native::find()?;
-    let mut costs = Vec::new();
+    let mut problems = Vec::new();
     for (id, candidate) in candidates {
-        let mut guest_rounds = Vec::new();
-        let mut native_rounds = Vec::new();
-        for _ in 0..ROUNDS {
-            guest_rounds.push(guest_check(&judge, &id, &candidate).await?);
-            native_rounds.push(
-                native
-                    .check(&candidate)
-                    .await
-                    .with_context(|| format!("{id} in {}", native.python.display()))?,
-            );
+        let mut guest_cpu_ms = Vec::new();
+        for _ in 0..SAMPLES {
+            guest_cpu_ms.push(guest_check(&judge, &id, &candidate).await?.as_secs_f64() * 1e3);
         }
-        costs.push((id, median(guest_rounds), median(native_rounds)));
+        let mut native_cpu_ms = Vec::new();
+        for _ in 0..NATIVE_ROUNDS {
+            let cpu = native.check(&candidate).await.with_context(|| format!("{id} in the native Python"))?;
+            native_cpu_ms.push(cpu.as_secs_f64() * 1e3);
+        }
+        let first = guest_cpu_ms[0];
+        problems.push(Problem { id, cost: Cost::new(first, mean(&guest_cpu_ms), median(native_cpu_ms)) });
     }
-    let results = results(&judge, &native, costs);
+    let results = Results {
+        guest: judge.checker().toolchain,
+        native: format!("{} -I -S", native.python.display()),
+        samples_per_problem: SAMPLES,
+        total: Cost::over(&problems, |values| values.iter().sum()),
+        median: Cost::over(&problems, median),
+        problems,
+    };
     if args.json {
         output::data(&serde_json::to_string_pretty(&results)?)?;
     } else {
@@ -99,46 +121,38 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn results(judge: &PythonJudge, native: &Native, costs: Vec<(String, Duration, Duration)>) -> Results {
-    let guest: Vec<Duration> = costs.iter().map(|(_, guest, _)| *guest).collect();
-    let process: Vec<Duration> = costs.iter().map(|(_, _, native)| *native).collect();
-    Results {
-        guest: judge.checker().toolchain,
-        native: format!("{} -I -S", native.python.display()),
-        total: Pair::new(guest.iter().sum(), process.iter().sum()),
-        median: Pair::new(median(guest), median(process)),
-        checks: costs
-            .into_iter()
-            .map(|(id, guest, native)| Check { id, cost: Pair::new(guest, native) })
-            .collect(),
-    }
-}
-
 fn print(results: &Results) -> std::io::Result<()> {
-    let Results { guest, native, total, median, checks } = results;
-    output::data(&format!("guest   {guest}\nnative  {native}, one fresh process for each check"))?;
-    output::data(&format!("{:<16} {:>12} {:>12} {:>7}", "", "guest CPU ms", "native CPU ms", "ratio"))?;
-    let row = |name: &str, pair: &Pair| {
+    let Results { guest, native, samples_per_problem, total, median, problems } = results;
+    output::data(&format!(
+        "guest   {guest}, {samples_per_problem} samples of each problem\n\
+         native  {native}, a fresh process for each check\n\
+         CPU milliseconds per check; the ratio is native to the mean of all samples"
+    ))?;
+    output::data(&format!(
+        "{:<24} {:>12} {:>12} {:>12} {:>7}",
+        "", "first sample", "all samples", "native", "ratio"
+    ))?;
+    let row = |name: &str, cost: &Cost| {
+        let Cost { guest_first_cpu_ms, guest_cpu_ms, native_cpu_ms, ratio } = cost;
         output::data(&format!(
-            "{name:<16} {:>12.2} {:>13.2} {:>7.1}",
-            pair.guest_cpu_ms, pair.native_cpu_ms, pair.ratio
+            "{name:<24} {guest_first_cpu_ms:>12.2} {guest_cpu_ms:>12.2} {native_cpu_ms:>12.2} {ratio:>7.1}"
         ))
     };
-    row(&format!("{} checks", checks.len()), total)?;
-    row("median check", median)?;
-    let mut worst: Vec<&Check> = checks.iter().collect();
-    let loss = |check: &Check| check.cost.guest_cpu_ms - check.cost.native_cpu_ms;
+    row(&format!("sum of {} problems", problems.len()), total)?;
+    row("median problem", median)?;
+    let loss = |problem: &Problem| problem.cost.guest_cpu_ms - problem.cost.native_cpu_ms;
+    let mut worst: Vec<&Problem> = problems.iter().filter(|problem| loss(problem) > 0.0).collect();
     worst.sort_by(|a, b| loss(b).total_cmp(&loss(a)));
-    worst
-        .iter()
-        .take(SHOWN)
-        .filter(|check| loss(check) > 0.0)
-        .try_for_each(|check| row(&check.id, &check.cost))
+    worst.iter().take(SHOWN).try_for_each(|problem| row(&problem.id, &problem.cost))
 }
 
-fn median(mut durations: Vec<Duration>) -> Duration {
-    durations.sort_unstable();
-    durations.get(durations.len() / 2).copied().unwrap_or_default()
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn candidates(data: Option<&Path>) -> anyhow::Result<Vec<(String, PythonCandidate)>> {

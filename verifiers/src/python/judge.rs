@@ -1,6 +1,7 @@
 //! Driving the two instances of one check.
 
 use super::outcome::{Ended, Failure, Report};
+use super::replay::{Memory, Said, Tester};
 use super::wire::{self, Value};
 use crate::candidate::{IoCase, PythonCandidate};
 use crate::verdict::{Assurance, Checker, Judgement, Message, Reason, Severity, Usage, Verdict};
@@ -125,6 +126,7 @@ impl Default for PythonLimits {
 pub struct PythonJudge {
     snapshot: Snapshot,
     true_address: u32,
+    memory: Memory,
 }
 
 /// What a check adds up while it runs.
@@ -149,7 +151,7 @@ impl PythonJudge {
     pub fn prepare(guest: &PythonGuest, cache_dir: &Path) -> Result<Self, PythonError> {
         let snapshot = Snapshot::prepare(&guest.spec, cache_dir)?;
         let true_address = snapshot.object("true")?;
-        Ok(Self { snapshot, true_address })
+        Ok(Self { snapshot, true_address, memory: Memory::default() })
     }
 
     /// The identity that goes into the content address.
@@ -232,52 +234,48 @@ impl PythonJudge {
             spent.add(candidate.usage());
             return ended;
         }
-        let policy = WasmPolicy { wall: limits.wall.saturating_sub(started.elapsed()), ..policy };
-        let mut tester = match self.snapshot.start("tester", &policy, Vec::new(), cancel.clone()) {
-            Ok(running) => running,
-            Err(error) => return Ended::unavailable(&error),
+        let start = || {
+            let wall = limits.wall.saturating_sub(started.elapsed());
+            let policy = WasmPolicy { wall, ..policy.clone() };
+            self.snapshot.start("tester", &policy, Vec::new(), cancel.clone())
         };
-        let ended = self.converse(&mut tester, &mut candidate, wire::encode(job));
+        let decisive = [policy.memory_bytes, policy.output_bytes];
+        let mut tester = Tester::new(self.memory.clone(), &decisive, start);
+        let ended = self
+            .converse(|message| tester.tell(message), &mut candidate, wire::encode(job))
+            .unwrap_or_else(|error| Ended::unavailable(&error));
         spent.add(candidate.usage());
         spent.add(tester.usage());
         ended
     }
 
     /// Carries messages between the two until one of them ends.
-    fn converse(&self, tester: &mut Running, candidate: &mut Running, first: Vec<u8>) -> Ended {
+    fn converse(
+        &self,
+        mut tester: impl FnMut(Vec<u8>) -> Result<Said, WasmError>,
+        candidate: &mut Running,
+        first: Vec<u8>,
+    ) -> Result<Ended, WasmError> {
+        let rejected = |text: String| Ok(Ended::rejected(Reason::Exception, text, None));
         let mut calls = 0u64;
         let mut message = first;
         loop {
-            let request = match tester.resume(Some(message)) {
-                Step::Waiting(Some(request)) => request,
-                Step::Waiting(None) => {
-                    return Ended::broken("the test program waits for an answer to nothing");
-                }
-                Step::Finished(report, outcome) => {
-                    let refused = candidate.usage().memory_refused || tester.usage().memory_refused;
-                    return self.concluded(report.as_deref(), &outcome, calls, refused);
+            let request = match tester(message)? {
+                Said::Request(request) => request,
+                Said::Nothing => return Ok(Ended::broken("the test program waits for an answer to nothing")),
+                Said::Ended { report, outcome, memory_refused } => {
+                    let refused = memory_refused || candidate.usage().memory_refused;
+                    return Ok(self.concluded(report.as_deref(), &outcome, calls, refused));
                 }
             };
             calls += u64::from(request.first() == Some(&b'K'));
             message = match candidate.resume(Some(request)) {
                 Step::Waiting(Some(reply)) => match check_reply(&reply) {
                     Ok(()) => reply,
-                    Err(why) => {
-                        return Ended::rejected(
-                            Reason::Exception,
-                            format!("a reply was refused: {why}"),
-                            None,
-                        );
-                    }
+                    Err(why) => return rejected(format!("a reply was refused: {why}")),
                 },
-                Step::Waiting(None) => {
-                    return Ended::rejected(
-                        Reason::Exception,
-                        "a call was left without a reply".to_owned(),
-                        None,
-                    );
-                }
-                Step::Finished(_, outcome) => return Ended::of_candidate(&outcome, candidate),
+                Step::Waiting(None) => return rejected("a call was left without a reply".to_owned()),
+                Step::Finished(_, outcome) => return Ok(Ended::of_candidate(&outcome, candidate)),
             };
         }
     }

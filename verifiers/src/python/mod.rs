@@ -23,6 +23,7 @@
 mod install;
 mod judge;
 mod outcome;
+mod replay;
 mod verifier;
 pub mod wire;
 
