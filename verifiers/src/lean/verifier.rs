@@ -2,6 +2,7 @@
 
 use super::batch::layout::{Item, Layout};
 use super::batch::run as batch_run;
+use super::batch::scratch::Scratch;
 use super::batch::tracker::Outcome;
 use super::lexer::{self, TokenKind};
 use super::policy::{self, Shape};
@@ -21,6 +22,7 @@ pub struct LeanBatch {
     toolchain: Toolchain,
     limits: Limits,
     checker: Checker,
+    scratch: Scratch,
 }
 
 impl LeanBatch {
@@ -32,7 +34,8 @@ impl LeanBatch {
             version: RULES_VERSION.to_owned(),
             toolchain: toolchain.identity.clone(),
         };
-        Self { launcher, toolchain, limits, checker }
+        let scratch = Scratch::new(std::env::temp_dir());
+        Self { launcher, toolchain, limits, checker, scratch }
     }
 
     fn judgement(&self, verdict: Verdict, messages: Vec<Message>) -> Judgement {
@@ -74,7 +77,8 @@ impl LeanBatch {
             };
             sink(positions[judged.index], attempt);
         };
-        batch_run::run(&self.launcher, &self.toolchain, &layout, &self.limits, cancel, &mut report).await;
+        let place = (&self.launcher, &self.scratch);
+        batch_run::run(place, &self.toolchain, &layout, &self.limits, cancel, &mut report).await;
     }
 }
 
