@@ -37,8 +37,9 @@ pub(super) fn failure(failure: &anyhow::Error) -> ExitCode {
         cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     });
     if closed {
-        // `proofloop verify … | head`: the reader has what it wanted.
-        return Exit::Success.into();
+        // `proofloop verify … | head`: the reader has what it wanted, and nobody needs to be told. But 0 would say
+        // that everything was accepted.
+        return Exit::NobodyReads.into();
     }
     error(failure);
     let usage = failure.chain().any(|cause| cause.is::<UsageError>());
