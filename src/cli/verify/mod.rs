@@ -15,6 +15,7 @@ use proofloop_sandboxes::process::{Launcher, Layer};
 use proofloop_verifiers::candidate::Kind;
 use proofloop_verifiers::farm::{Farm, Ticket};
 use proofloop_verifiers::install;
+use proofloop_verifiers::lean::toolchain::native;
 use proofloop_verifiers::verdict::{Judgement, Verdict};
 use proofloop_verifiers::verifier::Limits;
 use std::collections::BTreeMap;
@@ -113,6 +114,7 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let inputs = Inputs::check(&args.inputs, args.bundled.is_some())?;
     let settings = settings(&args);
+    check_directories(&args)?;
     let kinds = inputs.kinds(args.kind);
     if args.setup {
         let launcher = Launcher::current_exe();
@@ -145,6 +147,22 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     drop(writer);
     reader.await.context("the reader failed")?;
     pipeline.finish().await
+}
+
+/// Whether the directories that were given can be what they are given for: that is known before anything is judged.
+fn check_directories(args: &Args) -> anyhow::Result<()> {
+    if let Some(project) = &args.project {
+        native::project_directory(project)?;
+    }
+    // The cache makes its directory, but not out of a file.
+    let exists = args.cache.iter().flat_map(|cache| cache.ancestors()).find(|path| path.exists());
+    match exists {
+        Some(file) if !file.is_dir() => {
+            let text = format!("the cache can't be kept in `{}`: it is not a directory", file.display());
+            Err(UsageError(text).into())
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn settings(args: &Args) -> Settings {
