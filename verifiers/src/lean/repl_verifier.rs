@@ -92,7 +92,8 @@ impl LeanRepl {
         };
         let items = [source.item()] as [Item<'_>; 1];
         // The imports are the header; the layout's lines are then the lines of the command.
-        let layout = Layout::new(&[], &items, &nonce, self.prints_axioms);
+        let mut layout = Layout::new(&[], &items, &nonce, self.prints_axioms);
+        layout.is_module = source.imports.first().is_some_and(|first| first == "module");
         let started = Instant::now();
         let mut result = worker.run(imports, &layout.text).await;
         let mut first_cpu = Duration::ZERO;

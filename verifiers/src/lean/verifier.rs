@@ -248,30 +248,14 @@ impl Source {
     }
 }
 
-/// Words in a trusted context whose effect does not end with the namespace that the context is wrapped in.
+/// Words in a trusted context whose effect does not end with the namespace that the context is wrapped in, besides
+/// those of [`policy::EXTENDS_LEAN`].
 const OUTLIVES_ITS_SCOPE: &[&str] = &[
     "instance",
     "class",
     "deriving",
     "attribute",
-    "notation",
-    "notation3",
-    "infix",
-    "infixl",
-    "infixr",
-    "prefix",
-    "postfix",
-    "macro",
-    "macro_rules",
-    "syntax",
-    "declare_syntax_cat",
-    "elab",
-    "elab_rules",
-    "simproc",
-    "initialize",
     "export",
-    "unif_hint",
-    "run_cmd",
     "section",
     "namespace",
     "end",
@@ -289,11 +273,12 @@ fn is_scoped(context: &str) -> bool {
     let mutual = tokens.iter().filter(|token| token.text == "mutual").count();
     let ends = tokens.iter().filter(|token| token.text == "end").count();
     // The `end` of a `mutual` block is the only one that belongs to a declaration.
+    let outlives = |word: &str| {
+        word != "end" && (OUTLIVES_ITS_SCOPE.contains(&word) || policy::EXTENDS_LEAN.contains(&word))
+    };
     !attribute
         && mutual == ends
-        && !tokens.iter().any(|token| {
-            token.kind == TokenKind::Name && token.text != "end" && OUTLIVES_ITS_SCOPE.contains(&token.text)
-        })
+        && !tokens.iter().any(|token| token.kind == TokenKind::Name && outlives(token.text))
 }
 
 #[cfg(test)]
@@ -338,6 +323,7 @@ mod tests {
             "@[simp] def f := 1",
             "section",
             "notation \"x\" => 1",
+            "dsimproc_decl f (_) := fun _ => none",
             "end X",
         ] {
             assert!(!is_scoped(context), "{context}");
