@@ -110,7 +110,7 @@ fn mbpp_canonical_solutions_pass() {
     assert_eq!(verdicts.len(), 974);
     let failed = others(&verdicts, "right/", true);
     println!("{} of 974 accepted; not accepted: {failed:#?}", 974 - failed.len());
-    assert!(failed.len() <= 14, "{failed:#?}");
+    assert_eq!(failed, Vec::<String>::new());
 }
 
 /// 205 proofs are accepted; `sorry`, `admit` and an unknown tactic never; another problem's proof exactly where a plain
