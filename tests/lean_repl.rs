@@ -90,10 +90,10 @@ async fn judge(candidates: Vec<Candidate>) -> Vec<Judgement> {
 
 /// `accepted`, `rejected Sorry`, `timeout`, …
 fn word(judgement: &Judgement) -> String {
-    match &judgement.verdict {
-        Verdict::Rejected { reason } => format!("rejected {reason:?}"),
-        verdict => verdict.name().to_owned(),
+    if let Verdict::Rejected { reason } = &judgement.verdict {
+        return format!("rejected {reason:?}");
     }
+    judgement.verdict.name().to_owned()
 }
 
 fn words(judgements: &[Judgement]) -> Vec<String> {
@@ -101,10 +101,8 @@ fn words(judgements: &[Judgement]) -> Vec<String> {
 }
 
 fn cause(judgement: &Judgement) -> &str {
-    match &judgement.verdict {
-        Verdict::Unavailable { cause } => cause,
-        verdict => panic!("not unavailable: {verdict:?}"),
-    }
+    let Verdict::Unavailable { cause } = &judgement.verdict else { panic!("not unavailable: {judgement:?}") };
+    cause
 }
 
 #[tokio::test]
