@@ -156,10 +156,10 @@ fn a_source_file_that_is_not_utf8_is_named() {
     let directory = directory();
     write(directory.path(), "latin1.lean", b"theorem \xe9 : True := trivial\n");
     write(directory.path(), "latin1.py", b"x = '\xe9'\nassert x\n");
-    for (file, byte) in [("latin1.lean", "byte 9 "), ("latin1.py", "byte 6 ")] {
+    for (file, byte) in [("latin1.lean", 9), ("latin1.py", 6)] {
         let ran = verify(directory.path(), &[file]);
-        assert!(ran.err.starts_with(&format!("error: cannot read {file}: {byte}")), "{ran:?}");
-        assert!(ran.err.ends_with("is not UTF-8\n"), "{ran:?}");
+        let complaint = format!("error: cannot read {file}: byte {byte} of the file is not UTF-8\n");
+        assert_eq!(ran.err, complaint);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{file}");
     }
 }
@@ -225,8 +225,14 @@ fn an_id_is_used_once() {
     // Across files, and for files.
     write(directory.path(), "f.py", "def f():\n    return 1\nassert f() == 1\n");
     let ran = verify(directory.path(), &["f.py", "f.py"]);
-    assert!(ran.err.starts_with("error: cannot read f.py: the name `f.py` was used before"), "{}", ran.err);
+    assert_eq!(ran.err, "error: cannot read f.py: the name `f.py` was used before, in f.py\n");
     assert_eq!((ran.code, ran.verdicts()), (2, vec!["accepted".to_owned()]));
+    write(directory.path(), "one.jsonl", "\n".to_owned() + &named(GOOD, "same"));
+    write(directory.path(), "two.jsonl", named(GOOD, "other") + &named(GOOD, "same"));
+    let ran = verify(directory.path(), &["one.jsonl", "two.jsonl"]);
+    let complaint =
+        "error: cannot read two.jsonl, line 2: the name `same` was used before, in one.jsonl, line 2\n";
+    assert_eq!((ran.code, ran.err.as_str(), ran.ids().len()), (2, complaint, 2));
 }
 
 #[test]
@@ -254,12 +260,12 @@ fn a_missing_toolchain_is_exit_code_3_with_the_command_that_mends_it() {
 fn a_missing_guest_is_exit_code_3_with_the_command_that_mends_it() {
     let directory = directory();
     write(directory.path(), "a.jsonl", THREE_FORMS);
-    for (guest, command) in [("python3.12", "setup`"), ("python3.15", "setup --guest python3.15`")] {
+    for (guest, command) in [("python3.12", "setup"), ("python3.15", "setup --guest python3.15")] {
         let arguments = ["verify", "--no-cache", "--guest", guest, "a.jsonl"];
         let ran = on_a_bare_machine(directory.path(), &arguments);
         assert_eq!((ran.code, ran.out.matches(": unavailable\n").count()), (3, 3));
-        let message = "error: cannot judge Python: the Python guest is not installed: run `proofloop ";
-        assert!(ran.err.starts_with(&format!("{message}{command}")), "{}", ran.err);
+        let message = "error: cannot judge Python: the Python guest is not installed\n hint: run `proofloop ";
+        assert!(ran.err.starts_with(&format!("{message}{command}`\n")), "{}", ran.err);
     }
 }
 
@@ -276,10 +282,13 @@ fn a_bad_record_is_reported_even_where_nothing_is_installed() {
 fn a_missing_toolchain_costs_python_nothing() {
     let directory = directory();
     write(directory.path(), "a.jsonl", named(GOOD, "p") + r#"{"id":"l","kind":"lean","code":"example"}"#);
-    let mut command = program(directory.path(), &["verify", "--no-cache", "--format", "jsonl", "a.jsonl"]);
-    let lean_less = directory.path().join("none");
-    let output = command.args(["--project".as_ref(), lean_less.as_os_str()]).output();
-    let ran = Ran::from(output.expect("the program starts"));
+    write(directory.path(), "lakefile.toml", "name = \"p\"\n");
+    let arguments = ["verify", "--no-cache", "--format", "jsonl", "--project", ".", "a.jsonl"];
+    let mut command = program(directory.path(), &arguments);
+    // No `lake` anywhere, but the home with the Python guest.
+    command.env("PROOFLOOP_HOME", proofloop_verifiers::install::home());
+    command.env("PATH", directory.path()).env("HOME", directory.path());
+    let ran = Ran::from(command.output().expect("the program starts"));
     assert_eq!((ran.code, ran.ids().first().map(String::as_str)), (3, Some("p")), "{}", ran.err);
 }
 
@@ -292,7 +301,7 @@ fn a_project_without_a_lakefile_is_named() {
         let ran = verify(directory.path(), &["--project", project, "t.lean"]);
         assert!(ran.err.contains(&format!("`{project}` is not a Lake project")), "{}", ran.err);
         assert!(ran.err.contains("\n hint: give the directory that holds the lakefile"), "{}", ran.err);
-        assert_eq!((ran.code, ran.out.contains("unavailable")), (3, true), "{project}");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{project}");
     }
 }
 
@@ -300,9 +309,11 @@ fn a_project_without_a_lakefile_is_named() {
 fn a_cache_that_is_a_file_is_named() {
     let directory = directory();
     write(directory.path(), "a.jsonl", named(GOOD, "a"));
-    let ran = run(directory.path(), &["verify", "--cache", "a.jsonl", "a.jsonl"]);
-    assert!(ran.err.starts_with("error: cannot create the cache directory `a.jsonl`: "), "{}", ran.err);
-    assert_eq!((ran.code, ran.out.contains(": unavailable\n")), (3, true));
+    for cache in ["a.jsonl", "a.jsonl/below/it"] {
+        let ran = run(directory.path(), &["verify", "--cache", cache, "a.jsonl"]);
+        let complaint = "error: the cache can't be kept in `a.jsonl`: it is not a directory\n";
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (2, "", complaint));
+    }
     let kept = fs::read_to_string(directory.path().join("a.jsonl")).expect("still there");
     assert_eq!(kept, named(GOOD, "a"));
 }
@@ -344,6 +355,23 @@ fn a_python_file_is_tested_by_its_own_asserts() {
     assert_eq!((ran.code, ran.ids(), ran.verdicts()), (0, vec!["right.py".into()], vec!["accepted".into()]));
     let ran = verify(directory.path(), &["right.py", "wrong.py"]);
     assert_eq!((ran.code, ran.verdicts()), (1, vec!["accepted".to_owned(), "rejected".to_owned()]));
+}
+
+#[test]
+fn a_python_file_of_plain_values_is_tested_and_one_that_tests_nothing_is_not_accepted() {
+    let directory = directory();
+    write(directory.path(), "value.py", "x = 1\nassert x\nassert x == 1\n");
+    write(directory.path(), "wrong.py", "x = 1\nassert x == 2\n");
+    write(directory.path(), "vacuous.py", "x = 1\nassert 1 == 1\n");
+    let ran = verify(directory.path(), &["value.py", "wrong.py", "vacuous.py"]);
+    assert_eq!(
+        (ran.code, ran.verdicts().join(" ").as_str()),
+        (1, "accepted rejected rejected"),
+        "{}",
+        ran.err
+    );
+    let reasons: Vec<Value> = ran.results().iter().map(|result| result["reason"].clone()).collect();
+    assert_eq!(reasons, [Value::Null, "wrong-answer".into(), "vacuous-test".into()]);
 }
 
 #[test]
@@ -463,7 +491,34 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
     let ran = Ran::from(child.wait_with_output().expect("ended"));
     assert!(first.starts_with("{\"id\":\"0\","), "{first}");
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    // Quiet, but 0 would say that all were accepted.
+    assert_eq!((ran.code, ran.err.as_str()), (141, ""));
+}
+
+#[test]
+fn a_reader_that_is_gone_ends_the_reading_of_an_endless_input() {
+    let directory = directory();
+    let mut command = program(directory.path(), &["verify", "--no-cache", "--format", "jsonl", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(named(WRONG, "a").as_bytes()).expect("written");
+    // Never closed, and nothing more comes.
+    let ran = Ran::from(child.wait_with_output().expect("ended"));
+    drop(stdin);
+    assert_eq!((ran.code, ran.err.as_str()), (141, ""));
+}
+
+#[test]
+fn help_that_nobody_reads_is_no_usage_error() {
+    let directory = directory();
+    let mut command = program(directory.path(), &["--help"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    drop(child.stdout.take());
+    let ran = Ran::from(child.wait_with_output().expect("ended"));
+    assert!(matches!(ran.code, 0 | 141), "{ran:?}");
+    assert_eq!(ran.err, "");
 }
 
 #[test]
@@ -475,6 +530,8 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
     assert_eq!(ran.out.matches("MISSING").count().min(2), 2, "{}", ran.out);
+    // Once for each of the two.
+    assert_eq!(ran.out.matches("proofloop setup").count(), 2, "{}", ran.out);
 }
 
 #[test]

@@ -125,7 +125,6 @@ impl Job {
         Command::new(env!("CARGO_BIN_EXE_proofloop"))
             .args(["verify", "--format", "jsonl", "--cache", "cache", "candidates.jsonl"])
             .current_dir(self.path())
-            // What a killed run leaves there goes with the test.
             .env("TMPDIR", self.path().join("tmp"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -151,6 +150,12 @@ impl Job {
         results(whole)
     }
 
+    /// Names of what is in the temporary directory.
+    fn left_behind(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path().join("tmp")).expect("a directory").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     fn errors(&self) -> String {
         fs::read_to_string(self.path().join("stderr")).unwrap_or_default()
     }
@@ -172,6 +177,8 @@ impl Job {
             .filter(|id| !cached.contains(id))
             .collect();
         assert!(forgotten.is_empty(), "told, but not remembered: {forgotten:?}");
+        // Neither its own files nor those of the runs that were killed.
+        assert_eq!(self.left_behind(), Vec::<String>::new());
     }
 }
 
@@ -255,8 +262,10 @@ fn real_lean_survives_kill_9() {
         sleep(Duration::from_millis(20));
     };
     assert!(!below.is_empty());
+    assert_eq!(job.left_behind().len(), 1, "a killed run clears nothing away");
 
     // In the middle: some verdicts are out, others are being computed.
     let before = job.kill_after(20);
+    assert_eq!(job.left_behind().len(), 1, "the second run has cleared away what the first has left");
     job.finish(&expectation(&records), &before);
 }

@@ -40,6 +40,29 @@ impl fmt::Display for Place {
     }
 }
 
+/// Where a name was used first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstUse {
+    /// In the same file: the line or item, 1-based.
+    Record(u64),
+    /// In another file.
+    Elsewhere {
+        /// The file.
+        path: PathBuf,
+        /// The record in it.
+        place: Place,
+    },
+}
+
+impl fmt::Display for FirstUse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(number) => write!(formatter, "at record {number}"),
+            Self::Elsewhere { path, place } => write!(formatter, "in {}{place}", path.display()),
+        }
+    }
+}
+
 /// What is wrong with a file or a record.
 #[derive(Debug, Error)]
 pub enum Cause {
@@ -58,6 +81,12 @@ pub enum Cause {
         /// The bound.
         limit_bytes: u64,
     },
+    /// A file that must be read whole is not UTF-8.
+    #[error("byte {byte} of the file is not UTF-8")]
+    FileNotUtf8 {
+        /// 1-based position in the file of the first byte that is wrong.
+        byte: usize,
+    },
     /// The JSON ends before it is complete.
     #[error("the JSON ends too early, at column {column}")]
     TruncatedJson {
@@ -75,6 +104,12 @@ pub enum Cause {
     NotAnObject {
         /// The type that is there.
         found: &'static str,
+    },
+    /// An object of the record has a key twice: which value is meant?
+    #[error("the key `{key}` is there twice")]
+    RepeatedKey {
+        /// The key.
+        key: String,
     },
     /// A field is missing.
     #[error("field `{field}` is missing")]
@@ -101,12 +136,12 @@ pub enum Cause {
         detail: String,
     },
     /// An earlier record has the same name.
-    #[error("the name `{name}` was used before, at record {first}")]
+    #[error("the name `{name}` was used before, {first}")]
     DuplicateName {
         /// The name.
         name: String,
-        /// Line or item of the first record of that name, 1-based.
-        first: u64,
+        /// Where.
+        first: FirstUse,
     },
     /// The file holds no record at all.
     #[error("the file holds no record")]

@@ -4,12 +4,13 @@
 //! verifiers: a reader says what a file holds, not whether it is true.
 
 pub mod error;
+mod json;
 pub mod lines;
 pub mod problem;
 pub mod readers;
 pub mod rename;
 pub mod workbook;
 
-pub use error::{Cause, Place, ReadError};
+pub use error::{Cause, FirstUse, Place, ReadError};
 pub use problem::{ContentHash, Kind, LeanProblem, Metadata, Problem, PythonProblem, Split};
 pub use readers::{DuplicateNames, Format, Options, Problems};

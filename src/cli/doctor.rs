@@ -65,9 +65,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let python = match farm::python_judge(Guest::default(), &home).await {
         Ok(judge) => Part { found: true, detail: judge.checker().toolchain, mend: None },
-        Err(error) => {
-            Part { found: false, detail: format!("{error:#}"), mend: Some("proofloop setup".to_owned()) }
-        }
+        Err(error) => Part {
+            found: false,
+            mend: Some(output::hint(&error).unwrap_or("run `proofloop setup`").to_owned()),
+            detail: format!("{error:#}"),
+        },
     };
     let protection = launcher.probe(&Policy::default()).await;
     let layers = protection.layers.iter().map(|state| LayerReport {

@@ -7,6 +7,7 @@
 //! | 2 | the command line or an input is wrong; what was right was still judged |
 //! | 3 | the infrastructure failed: a toolchain, the sandbox, the disk |
 //! | 130 | interrupted |
+//! | 141 | standard output was closed before everything was told; work ends there |
 //!
 //! Of several, the highest wins.
 
@@ -25,6 +26,8 @@ pub enum Exit {
     Infrastructure,
     /// 130.
     Interrupted,
+    /// 141, what a shell shows for a program that SIGPIPE has ended.
+    NobodyReads,
 }
 
 impl From<Exit> for ExitCode {
@@ -35,6 +38,7 @@ impl From<Exit> for ExitCode {
             Exit::Input => 2,
             Exit::Infrastructure => 3,
             Exit::Interrupted => 130,
+            Exit::NobodyReads => 141,
         })
     }
 }
@@ -46,6 +50,11 @@ pub struct UsageError(pub String);
 
 /// Prints what clap has to say; help and version are no errors.
 pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
-    if error.use_stderr() || printed.is_err() { Exit::Input.into() } else { Exit::Success.into() }
+    let exit = match error.print() {
+        Err(closed) if closed.kind() == std::io::ErrorKind::BrokenPipe => Exit::NobodyReads,
+        Err(_) => Exit::Infrastructure,
+        Ok(()) if error.use_stderr() => Exit::Input,
+        Ok(()) => Exit::Success,
+    };
+    exit.into()
 }

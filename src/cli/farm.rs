@@ -89,12 +89,24 @@ pub(super) async fn python(settings: &Settings) -> anyhow::Result<Arc<dyn Verifi
     Ok(Arc::new(PythonWasm::new(judge, &settings.limits)))
 }
 
-/// The prepared judge; an error with a hint if the guest is not installed.
+/// The Python guest is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("the Python guest is not installed")]
+pub(super) struct NoGuest(Guest);
+
+impl NoGuest {
+    /// What the user can do about it.
+    pub(super) fn hint(&self) -> &'static str {
+        match self.0 {
+            Guest::Cpython312 => "run `proofloop setup`",
+            Guest::Cpython315 => "run `proofloop setup --guest python3.15`",
+        }
+    }
+}
+
+/// The prepared judge; [`NoGuest`] if the guest is not installed.
 pub(super) async fn python_judge(guest: Guest, home: &Path) -> anyhow::Result<PythonJudge> {
-    let Some(installed) = guest.installed(home)? else {
-        let flag = if guest == Guest::Cpython315 { " --guest python3.15" } else { "" };
-        anyhow::bail!("the Python guest is not installed: run `proofloop setup{flag}`");
-    };
+    let installed = guest.installed(home)?.ok_or(NoGuest(guest))?;
     let cache = Guest::cache(home);
     Ok(tokio::task::spawn_blocking(move || PythonJudge::prepare(&installed, &cache)).await??)
 }

@@ -1,6 +1,7 @@
 //! Standard output is data, standard error is talk. Nothing else in this crate writes to either.
 
 use super::exit::{Exit, UsageError};
+use super::farm::NoGuest;
 use proofloop_verifiers::install::InstallError;
 use proofloop_verifiers::lean::toolchain::ToolchainError;
 use std::io::Write;
@@ -37,19 +38,25 @@ pub(super) fn failure(failure: &anyhow::Error) -> ExitCode {
         cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     });
     if closed {
-        // `proofloop verify … | head`: the reader has what it wanted.
-        return Exit::Success.into();
+        // `proofloop verify … | head`: the reader has what it wanted, and nobody needs to be told. But 0 would say
+        // that everything was accepted.
+        return Exit::NobodyReads.into();
     }
     error(failure);
-    let usage = failure.chain().any(|cause| cause.is::<UsageError>());
+    let usage = failure.chain().any(|cause| {
+        let no_project = |error: &ToolchainError| matches!(error, ToolchainError::NoProject { .. });
+        cause.is::<UsageError>() || cause.downcast_ref::<ToolchainError>().is_some_and(no_project)
+    });
     if usage { Exit::Input.into() } else { Exit::Infrastructure.into() }
 }
 
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
+/// What the user can do about it, if we know.
+pub(super) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
         cause
             .downcast_ref::<ToolchainError>()
             .map(ToolchainError::hint)
+            .or_else(|| cause.downcast_ref::<NoGuest>().map(NoGuest::hint))
             .or_else(|| cause.downcast_ref::<InstallError>().and_then(InstallError::hint))
     })
 }

@@ -12,6 +12,12 @@ pub(crate) const BAD_RECORDS: &[(&str, &str)] = &[
     (r#"["a","lean"]"#, "expected a JSON object, found a list"),
     ("3", "expected a JSON object, found a number"),
     ("null", "expected a JSON object, found null"),
+    // Which of the two is meant?
+    (r#"{"id":"a","kind":"lean","code":"x","code":"y"}"#, "the key `code` is there twice"),
+    (
+        r#"{"id":"a","kind":"python","code":"","tests":[{"stdin":"1","stdout":"","stdin":"2"}]}"#,
+        "the key `stdin` is there twice",
+    ),
     // A field is missing.
     ("{}", "field `id` is missing"),
     (r#"{"id":"a"}"#, "field `kind` is missing"),

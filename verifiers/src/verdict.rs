@@ -83,6 +83,8 @@ pub enum Reason {
     WrongAnswer,
     /// Python: the entry point is not defined or not callable.
     MissingEntryPoint,
+    /// Python: the tests passed without asking for anything of the candidate's, so they say nothing about it.
+    VacuousTest,
 }
 
 /// A message of the checker about the candidate's text. Shown to people and models, never parsed for the verdict

@@ -339,11 +339,11 @@ fn the_fake_frames_and_dies_like_the_real_one() {
     // (requests, replies, whether it ends well, what it says)
     let cases: [(&str, usize, bool, &str); 9] = [
         ("", 0, true, ""),
-        ("{\"cmd\": \"\"}", 1, true, ""),
+        ("{\"cmd\": \"def f := 1\"}", 1, true, ""),
         ("{\"cmd\":   \n  \"def f := 1\"}  \n\n", 1, true, ""),
-        ("# a comment\n\n-- another\n\n{\"cmd\": \"\"}\n\n", 1, true, ""),
+        ("# a comment\n\n-- another\n\n{\"cmd\": \"def f := 1\"}\n\n", 1, true, ""),
         // A second blank line ends it: the next request is never read.
-        ("{\"cmd\": \"\"}\n\n\n{\"cmd\": \"\"}\n\n", 1, true, ""),
+        ("{\"cmd\": \"def f := 1\"}\n\n\n{\"cmd\": \"\"}\n\n", 1, true, ""),
         ("{\"cmd\": \"\"\n\n", 0, false, "Could not parse JSON:"),
         ("[1]\n\n", 0, false, "Could not parse as a valid JSON command:"),
         ("{\"command\": \"\"}\n\n", 0, false, "Could not parse as a valid JSON command:"),

@@ -1,6 +1,7 @@
 //! Typed access to the fields of one JSON object, with errors that name the field.
 
 use crate::error::Cause;
+use crate::json::Checked;
 use serde_json::{Map, Value};
 
 /// The fields of one record.
@@ -11,17 +12,20 @@ impl Fields {
     /// From the text of one JSON object.
     ///
     /// # Errors
-    /// [`Cause`] if it is no JSON, or no object.
+    /// [`Cause`] if it is no JSON, no object, or has a key twice.
     pub fn parse(text: &str) -> Result<Self, Cause> {
-        serde_json::from_str(text).map_err(|error| json_cause(&error)).and_then(Self::from_value)
+        serde_json::from_str(text).map_err(|error| json_cause(&error)).and_then(Self::from_checked)
     }
 
     /// From a JSON value.
     ///
     /// # Errors
-    /// [`Cause::NotAnObject`].
-    pub fn from_value(value: Value) -> Result<Self, Cause> {
-        match value {
+    /// [`Cause::RepeatedKey`], [`Cause::NotAnObject`].
+    pub(super) fn from_checked(checked: Checked) -> Result<Self, Cause> {
+        if let Some(key) = checked.repeated {
+            return Err(Cause::RepeatedKey { key });
+        }
+        match checked.value {
             Value::Object(fields) => Ok(Self(fields)),
             other
             @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {

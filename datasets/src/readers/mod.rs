@@ -9,7 +9,8 @@ mod human_eval;
 mod lean;
 mod mbpp;
 
-use crate::error::{Cause, Place, ReadError};
+use crate::error::{Cause, FirstUse, Place, ReadError};
+use crate::json::Checked;
 use crate::lines::{BoundedLines, LineProblem};
 use crate::problem::Problem;
 use fields::Fields;
@@ -152,7 +153,7 @@ impl Problems {
         let first = *self.seen.entry(problem.name.clone()).or_insert(number);
         match self.duplicate_names {
             DuplicateNames::Reject if first != number => {
-                Err(Cause::DuplicateName { name: problem.name, first })
+                Err(Cause::DuplicateName { name: problem.name, first: FirstUse::Record(first) })
             }
             DuplicateNames::Reject | DuplicateNames::Allow => Ok(problem),
         }
@@ -162,7 +163,7 @@ impl Problems {
 /// Where records come from.
 enum Records {
     Lines(BoundedLines<Box<dyn BufRead + Send>>),
-    Items(std::iter::Enumerate<std::vec::IntoIter<serde_json::Value>>),
+    Items(std::iter::Enumerate<std::vec::IntoIter<Checked>>),
     Failed(Option<Cause>),
 }
 
@@ -179,7 +180,7 @@ impl Records {
                 Self::failed(Cause::FileTooLong { limit_bytes: MAX_WHOLE_FILE_BYTES })
             }
             Ok(0) => Self::Items(Vec::new().into_iter().enumerate()),
-            Ok(_) => match serde_json::from_slice::<Vec<serde_json::Value>>(&text) {
+            Ok(_) => match serde_json::from_slice::<Vec<Checked>>(&text) {
                 Ok(items) => Self::Items(items.into_iter().enumerate()),
                 Err(error) => Self::failed(fields::json_cause(&error)),
             },
@@ -196,8 +197,8 @@ impl Records {
                 });
             },
             Self::Items(items) => {
-                let (index, value) = items.next()?;
-                Some((Place::Item(index as u64 + 1), Fields::from_value(value)))
+                let (index, checked) = items.next()?;
+                Some((Place::Item(index as u64 + 1), Fields::from_checked(checked)))
             }
             Self::Failed(cause) => Some((Place::File, Err(cause.take()?))),
         }

@@ -4,12 +4,14 @@ use super::super::exit::UsageError;
 use super::python_file;
 use crate::records::{self, Named};
 use proofloop_datasets::lines::{BoundedLines, LineProblem, MAX_LINE_BYTES};
-use proofloop_datasets::{Cause, Kind as ProblemKind, Place, ReadError, Split, workbook};
+use proofloop_datasets::{Cause, FirstUse, Kind as ProblemKind, Place, ReadError, Split, workbook};
 use proofloop_verifiers::candidate::{Candidate, Kind, LeanCandidate};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A candidate, or what is wrong with the place where one should be.
 pub(super) type Input = anyhow::Result<Named>;
@@ -86,10 +88,12 @@ impl Inputs {
         let mut seen = Seen::default();
         for source in self.sources {
             let goes_on = match source {
-                Source::Workbook => proved().into_iter().all(|named| sink(Ok(named))),
+                Source::Workbook => workbook_proofs(&mut seen, sink),
                 Source::Stdin => jsonl(Path::new("<stdin>"), std::io::stdin().lock(), kind, &mut seen, sink),
-                Source::Lean(path) => sink(seen.check(&path, Place::File, lean_file(&path))),
-                Source::Python(path) => sink(seen.check(&path, Place::File, python_file::read(&path))),
+                Source::Lean(path) => sink(seen.check(&path.as_path().into(), Place::File, lean_file(&path))),
+                Source::Python(path) => {
+                    sink(seen.check(&path.as_path().into(), Place::File, python_file::read(&path)))
+                }
                 Source::Jsonl(path) => match open(&path) {
                     Ok(file) => jsonl(&path, BufReader::new(file), kind, &mut seen, sink),
                     Err(cause) => sink(Err(at(&path, Place::File, cause))),
@@ -106,30 +110,39 @@ fn at(path: &Path, place: Place, cause: Cause) -> anyhow::Error {
     ReadError { path: path.to_path_buf(), place, cause }.into()
 }
 
-/// The ids that were used, each with the place of its first use.
+/// The ids that were used, each with the file and place of its first use.
 #[derive(Debug, Default)]
 struct Seen {
-    first: HashMap<String, u64>,
-    records: u64,
+    first: HashMap<String, (Arc<Path>, Place)>,
 }
 
 impl Seen {
-    fn check(&mut self, path: &Path, place: Place, named: Result<Named, Cause>) -> Input {
+    fn check(&mut self, path: &Arc<Path>, place: Place, named: Result<Named, Cause>) -> Input {
         let named = named.map_err(|cause| at(path, place, cause))?;
-        self.records += 1;
-        let number = match place {
-            Place::Line(number) | Place::Item(number) => number,
-            Place::File => self.records,
+        let first = match self.first.entry(named.id.clone()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert((Arc::clone(path), place));
+                return Ok(named);
+            }
+            Entry::Occupied(occupied) => match occupied.get() {
+                (file, Place::Line(number) | Place::Item(number)) if file == path => {
+                    FirstUse::Record(*number)
+                }
+                (file, place) => FirstUse::Elsewhere { path: file.to_path_buf(), place: *place },
+            },
         };
-        if let Some(&first) = self.first.get(&named.id) {
-            return Err(at(path, place, Cause::DuplicateName { name: named.id, first }));
-        }
-        self.first.insert(named.id.clone(), number);
-        Ok(named)
+        Err(at(path, place, Cause::DuplicateName { name: named.id, first }))
     }
 }
 
+fn workbook_proofs(seen: &mut Seen, sink: Sink<'_>) -> bool {
+    let path: Arc<Path> = Path::new("the bundled workbook").into();
+    let places = (1..).map(Place::Item);
+    proved().into_iter().zip(places).all(|(named, place)| sink(seen.check(&path, place, Ok(named))))
+}
+
 fn jsonl(path: &Path, reader: impl BufRead, kind: Option<Kind>, seen: &mut Seen, sink: Sink<'_>) -> bool {
+    let path: &Arc<Path> = &path.into();
     let mut empty = true;
     for line in BoundedLines::new(reader) {
         let input = match line {
@@ -165,7 +178,7 @@ pub(super) fn text(path: &Path) -> Result<String, Cause> {
         return Err(Cause::FileTooLong { limit_bytes });
     }
     let text = String::from_utf8(bytes)
-        .map_err(|error| Cause::Line(LineProblem::NotUtf8 { byte: error.utf8_error().valid_up_to() + 1 }))?;
+        .map_err(|error| Cause::FileNotUtf8 { byte: error.utf8_error().valid_up_to() + 1 })?;
     if text.trim().is_empty() {
         return Err(Cause::Empty);
     }

@@ -15,6 +15,7 @@ use proofloop_sandboxes::process::{Launcher, Layer};
 use proofloop_verifiers::candidate::Kind;
 use proofloop_verifiers::farm::{Farm, Ticket};
 use proofloop_verifiers::install;
+use proofloop_verifiers::lean::toolchain::native;
 use proofloop_verifiers::verdict::{Judgement, Verdict};
 use proofloop_verifiers::verifier::Limits;
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ JSONL on standard input. A JSONL record is one of
   {\"id\",\"kind\":\"python\",\"code\",\"tests\":[\"assert …\",…] or [{\"stdin\",\"stdout\"},…],\"setup\"?}
 
 Exit code: 0 all accepted, 1 some not accepted, 2 usage or input error (good lines are still judged),
-3 infrastructure failure, 130 interrupted; of several the highest.")]
+3 infrastructure failure, 130 interrupted, 141 nobody read the results to their end; of several the highest.")]
 pub(super) struct Args {
     /// Files to judge
     #[arg(value_name = "INPUT", required_unless_present = "bundled")]
@@ -113,6 +114,7 @@ fn parse_memory(text: &str) -> Result<u64, String> {
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let inputs = Inputs::check(&args.inputs, args.bundled.is_some())?;
     let settings = settings(&args);
+    check_directories(&args)?;
     let kinds = inputs.kinds(args.kind);
     if args.setup {
         let launcher = Launcher::current_exe();
@@ -129,11 +131,38 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let reader = tokio::task::spawn_blocking(move || {
         inputs.read(kind, &mut |input| lines.blocking_send(input).is_ok());
     });
-    while let Some(input) = reading.recv().await {
-        pipeline.take(input).await?;
+    let writer = pipeline.writer.clone();
+    loop {
+        let input = tokio::select! {
+            biased;
+            // Nobody hears of what would be judged now. The reader may hang in a read: it is left to itself.
+            () = writer.closed() => return pipeline.finish().await,
+            input = reading.recv() => input,
+        };
+        match input {
+            Some(input) => pipeline.take(input).await?,
+            None => break,
+        }
     }
+    drop(writer);
     reader.await.context("the reader failed")?;
     pipeline.finish().await
+}
+
+/// Whether the directories that were given can be what they are given for: that is known before anything is judged.
+fn check_directories(args: &Args) -> anyhow::Result<()> {
+    if let Some(project) = &args.project {
+        native::project_directory(project)?;
+    }
+    // The cache makes its directory, but not out of a file.
+    let exists = args.cache.iter().flat_map(|cache| cache.ancestors()).find(|path| path.exists());
+    match exists {
+        Some(file) if !file.is_dir() => {
+            let text = format!("the cache can't be kept in `{}`: it is not a directory", file.display());
+            Err(UsageError(text).into())
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn settings(args: &Args) -> Settings {
@@ -243,20 +272,24 @@ impl Pipeline {
         }
         drop(self.writer);
         let closing = self.farms.into_values().filter_map(Result::ok).map(Farm::close);
-        let mut summary = None;
-        let mut written = self.written;
-        tokio::select! {
-            result = &mut written => summary = Some(result),
-            () = async { for farm in closing { farm.await; } } => {}
-        }
-        let summary = match summary {
-            Some(summary) => summary,
-            None => written.await,
+        let closing = async {
+            for farm in closing {
+                farm.await;
+            }
         };
-        let summary = summary.context("the writer failed")?.context("cannot write the results")?;
+        let writing = async {
+            let written = self.written.await;
+            let interrupted = self.cancel.is_cancelled();
+            if !matches!(written, Ok(Ok(_))) {
+                self.cancel.cancel();
+            }
+            (written, interrupted)
+        };
+        let ((written, interrupted), ()) = tokio::join!(writing, closing);
+        let summary = written.context("the writer failed")?.context("cannot write the results")?;
         summary.say();
         let input = if self.bad_inputs { Exit::Input } else { Exit::Success };
-        let interrupted = if self.cancel.is_cancelled() { Exit::Interrupted } else { Exit::Success };
+        let interrupted = if interrupted { Exit::Interrupted } else { Exit::Success };
         Ok(summary.exit().max(input).max(interrupted))
     }
 }

@@ -165,6 +165,8 @@ impl Actor {
                 }
             };
             verifier.judge(&candidates, &cancel, &mut sink).await;
+            // Before the end is told: what the verifier clears away must not be left to a program that has ended.
+            drop(verifier);
             drop(ended);
         });
     }

@@ -15,7 +15,7 @@ pub use verifier::LeanBatch;
 
 /// Version of the checking rules; part of the content address of every verdict. Change it with every change of
 /// the policy, the layout or the tracker that can change a verdict.
-pub const RULES_VERSION: &str = "1";
+pub const RULES_VERSION: &str = "2";
 
 /// The part of the policy that enters the content address: what a proof may rest on.
 const AXIOM_POLICY: &str = "axioms=propext,Classical.choice,Quot.sound";

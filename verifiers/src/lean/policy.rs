@@ -197,23 +197,12 @@ const AXIOM: &[&str] = &["axiom", "ofReduceBool", "ofReduceNat", "trustCompiler"
 
 const NATIVE: &[&str] = &["native_decide", "native", "bv_decide", "bv_decide?", "bv_check", "decide_native"];
 
-const META: &[&str] = &[
-    "meta",
-    "builtin_initialize",
-    "command_parser",
-    "term_parser",
-    "tactic_parser",
-    "command_elab",
-    "term_elab",
-    "run_tac",
+/// Commands that change Lean itself: its syntax, its elaborators, its simplifier, its start. In a candidate they are
+/// refused. In a trusted context they are what they are, but their effect does not end with a namespace.
+pub(super) const EXTENDS_LEAN: &[&str] = &[
     "run_cmd",
     "run_elab",
     "run_meta",
-    "#eval",
-    "#eval!",
-    "#exit",
-    "#guard_msgs",
-    "#guard_msgs_in",
     "elab",
     "elab_rules",
     "elab_stx_quot",
@@ -235,6 +224,23 @@ const META: &[&str] = &[
     "builtin_simproc",
     "initialize",
     "builtin_initialize",
+    "unif_hint",
+    "unification_hint",
+];
+
+const META: &[&str] = &[
+    "meta",
+    "command_parser",
+    "term_parser",
+    "tactic_parser",
+    "command_elab",
+    "term_elab",
+    "run_tac",
+    "#eval",
+    "#eval!",
+    "#exit",
+    "#guard_msgs",
+    "#guard_msgs_in",
     "init_quot",
     "by_elab",
     "unsafe",
@@ -250,8 +256,6 @@ const META: &[&str] = &[
     "register_builtin_option",
     "declare_config_elab",
     "declare_simp_like_tactic",
-    "unif_hint",
-    "unification_hint",
     "unsafeIO",
     "unsafeBaseIO",
     "unsafeEIO",
@@ -306,6 +310,7 @@ fn offence(name: &str, after: &[Token<'_>]) -> Option<Reason> {
     }
     let data_of_lean = components.next().is_some_and(|second| LEAN_DATA.contains(&second));
     if META.contains(&name)
+        || EXTENDS_LEAN.contains(&name)
         || (last.starts_with("unsafe") && last != name)
         || META_MONADS.contains(&first)
         || (first == "Lean" && !data_of_lean)

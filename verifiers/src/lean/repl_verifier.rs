@@ -6,7 +6,7 @@ use super::batch::messages::{LeanMessage, LeanSeverity, Position};
 use super::batch::tracker::{End, Outcome, Tracker};
 use super::repl::protocol::{ReplMessage, ReplSeverity};
 use super::repl::{
-    Ended, ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, SandboxSource, Stage,
+    Ended, Ran, ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, SandboxSource, Stage,
 };
 use super::toolchain::Toolchain;
 use super::verifier::{Source, bare, nonce, refuse};
@@ -16,7 +16,7 @@ use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitSize, Verifier};
 use proofloop_sandboxes::process::{Launcher, Policy, Program};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Units are short, so that workers share the work; the environment of the imports outlives them.
@@ -32,7 +32,6 @@ pub struct LeanRepl {
     source: SandboxSource,
     settings: ReplSettings,
     checker: Checker,
-    protection: Vec<String>,
     prints_axioms: bool,
     /// Workers that nobody uses, with the imports that they have elaborated last.
     idle: Mutex<Vec<(String, Worker)>>,
@@ -65,12 +64,10 @@ impl LeanRepl {
         policy.read_only.push(cwd.clone());
         policy.env.extend(toolchain.env);
         let program = Program { path: repl, args: Vec::new(), cwd, stdin: Vec::new() };
-        let protection = vec!["process-sandbox".to_owned()];
         Self {
             source: SandboxSource::new(launcher, program, policy),
             settings,
             checker,
-            protection,
             prints_axioms: toolchain.prints_axioms,
             idle: Mutex::new(Vec::new()),
         }
@@ -95,25 +92,24 @@ impl LeanRepl {
         };
         let items = [source.item()] as [Item<'_>; 1];
         // The imports are the header; the layout's lines are then the lines of the command.
-        let layout = Layout::new(&[], &items, &nonce, self.prints_axioms);
+        let mut layout = Layout::new(&[], &items, &nonce, self.prints_axioms);
+        layout.is_module = source.imports.first().is_some_and(|first| first == "module");
+        let started = Instant::now();
         let mut result = worker.run(imports, &layout.text).await;
+        let mut first_cpu = Duration::ZERO;
         // What killed a process that others had used before may be their doing: once more in a fresh one.
-        if result
-            .as_ref()
-            .is_err_and(|failure| failure.earlier_candidates > 0 && failure.stage == Stage::Candidate)
+        if let Err(failure) = &result
+            && failure.may_be_the_doing_of_others()
         {
+            first_cpu = failure.ran.cpu;
             result = worker.run(imports, &layout.text).await;
         }
-        let (verdict, messages, elapsed) = match result {
-            Ok(outcome) => {
-                let elapsed = outcome.elapsed;
-                let (verdict, messages) = verdict(&layout, outcome);
-                (verdict, messages, elapsed)
-            }
-            Err(failure) => (verdict_of_failure(failure), Vec::new(), Duration::ZERO),
+        let (ran, (verdict, messages)) = match result {
+            Ok(mut outcome) => (std::mem::take(&mut outcome.ran), verdict(&layout, outcome)),
+            Err(mut failure) => (std::mem::take(&mut failure.ran), (verdict_of_failure(failure), Vec::new())),
         };
-        let usage = Usage::new(elapsed, Duration::ZERO, 0);
-        let protection = self.protection.clone();
+        let Ran { cpu, peak_memory_bytes, protection } = ran;
+        let usage = Usage::new(started.elapsed(), first_cpu + cpu, peak_memory_bytes);
         Judgement { usage, protection, ..bare(verdict, messages, &self.checker) }
     }
 }

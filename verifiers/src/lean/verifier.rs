@@ -2,6 +2,7 @@
 
 use super::batch::layout::{Item, Layout};
 use super::batch::run as batch_run;
+use super::batch::scratch::Scratch;
 use super::batch::tracker::Outcome;
 use super::lexer::{self, TokenKind};
 use super::policy::{self, Shape};
@@ -21,6 +22,7 @@ pub struct LeanBatch {
     toolchain: Toolchain,
     limits: Limits,
     checker: Checker,
+    scratch: Scratch,
 }
 
 impl LeanBatch {
@@ -32,7 +34,8 @@ impl LeanBatch {
             version: RULES_VERSION.to_owned(),
             toolchain: toolchain.identity.clone(),
         };
-        Self { launcher, toolchain, limits, checker }
+        let scratch = Scratch::new(std::env::temp_dir());
+        Self { launcher, toolchain, limits, checker, scratch }
     }
 
     fn judgement(&self, verdict: Verdict, messages: Vec<Message>) -> Judgement {
@@ -74,7 +77,8 @@ impl LeanBatch {
             };
             sink(positions[judged.index], attempt);
         };
-        batch_run::run(&self.launcher, &self.toolchain, &layout, &self.limits, cancel, &mut report).await;
+        let place = (&self.launcher, &self.scratch);
+        batch_run::run(place, &self.toolchain, &layout, &self.limits, cancel, &mut report).await;
     }
 }
 
@@ -244,30 +248,14 @@ impl Source {
     }
 }
 
-/// Words in a trusted context whose effect does not end with the namespace that the context is wrapped in.
+/// Words in a trusted context whose effect does not end with the namespace that the context is wrapped in, besides
+/// those of [`policy::EXTENDS_LEAN`].
 const OUTLIVES_ITS_SCOPE: &[&str] = &[
     "instance",
     "class",
     "deriving",
     "attribute",
-    "notation",
-    "notation3",
-    "infix",
-    "infixl",
-    "infixr",
-    "prefix",
-    "postfix",
-    "macro",
-    "macro_rules",
-    "syntax",
-    "declare_syntax_cat",
-    "elab",
-    "elab_rules",
-    "simproc",
-    "initialize",
     "export",
-    "unif_hint",
-    "run_cmd",
     "section",
     "namespace",
     "end",
@@ -285,11 +273,12 @@ fn is_scoped(context: &str) -> bool {
     let mutual = tokens.iter().filter(|token| token.text == "mutual").count();
     let ends = tokens.iter().filter(|token| token.text == "end").count();
     // The `end` of a `mutual` block is the only one that belongs to a declaration.
+    let outlives = |word: &str| {
+        word != "end" && (OUTLIVES_ITS_SCOPE.contains(&word) || policy::EXTENDS_LEAN.contains(&word))
+    };
     !attribute
         && mutual == ends
-        && !tokens.iter().any(|token| {
-            token.kind == TokenKind::Name && token.text != "end" && OUTLIVES_ITS_SCOPE.contains(&token.text)
-        })
+        && !tokens.iter().any(|token| token.kind == TokenKind::Name && outlives(token.text))
 }
 
 #[cfg(test)]
@@ -334,6 +323,7 @@ mod tests {
             "@[simp] def f := 1",
             "section",
             "notation \"x\" => 1",
+            "dsimproc_decl f (_) := fun _ => none",
             "end X",
         ] {
             assert!(!is_scoped(context), "{context}");

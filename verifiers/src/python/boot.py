@@ -70,8 +70,8 @@ if self_test() is not True:
 
 
 def _clean():
-    global _calls, _last_call, _exchange, _source, _namespace
-    _calls, _last_call, _exchange, _source, _namespace = 0, None, None, '', {}
+    global _uses, _last_call, _exchange, _source, _namespace
+    _uses, _last_call, _exchange, _source, _namespace = 0, None, None, '', {}
     for table in (_handles, _handle_of, _remotes, _callbacks):
         table.clear()
     os.environ.clear()

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Version of the checking rules; part of every content address.
-const RULES_VERSION: &str = "1";
+const RULES_VERSION: &str = "2";
 const TABLE_ELEMENTS: usize = 1 << 16;
 /// How much of a candidate's output is kept when nobody compares it, in bytes.
 const KEPT_OUTPUT_BYTES: usize = 8 << 10;
@@ -257,7 +257,7 @@ impl PythonJudge {
         first: Vec<u8>,
     ) -> Result<Ended, WasmError> {
         let rejected = |text: String| Ok(Ended::rejected(Reason::Exception, text, None));
-        let mut calls = 0u64;
+        let mut requests = 0u64;
         let mut message = first;
         loop {
             let request = match tester(message)? {
@@ -265,10 +265,10 @@ impl PythonJudge {
                 Said::Nothing => return Ok(Ended::broken("the test program waits for an answer to nothing")),
                 Said::Ended { report, outcome, memory_refused } => {
                     let refused = memory_refused || candidate.usage().memory_refused;
-                    return Ok(self.concluded(report.as_deref(), &outcome, calls, refused));
+                    return Ok(self.concluded(report.as_deref(), &outcome, requests, refused));
                 }
             };
-            calls += u64::from(request.first() == Some(&b'K'));
+            requests += u64::from(matches!(request.first(), Some(b'K' | b'Q')));
             message = match candidate.resume(Some(request)) {
                 Step::Waiting(Some(reply)) => match check_reply(&reply) {
                     Ok(()) => reply,
@@ -281,19 +281,27 @@ impl PythonJudge {
     }
 
     /// The verdict once the test program has ended. Accepting takes three things: the value that the entry returned,
-    /// the report, and at least one call that the host itself has carried.
-    fn concluded(&self, report: Option<&[u8]>, outcome: &Outcome, calls: u64, memory_refused: bool) -> Ended {
+    /// the report, and at least one request to the candidate (a call, or a look at one of its names) that the host itself
+    /// has carried.
+    fn concluded(
+        &self,
+        report: Option<&[u8]>,
+        outcome: &Outcome,
+        requests: u64,
+        memory_refused: bool,
+    ) -> Ended {
         let Outcome::Returned(address) = outcome else {
-            return Ended::of_tester(outcome, calls, memory_refused);
+            return Ended::of_tester(outcome, requests, memory_refused);
         };
         let Some(report) = report.and_then(Report::parse) else {
             return Ended::broken("the test program ended without a report");
         };
         if *address == self.true_address && report.passed() {
-            return if calls > 0 {
+            return if requests > 0 {
                 Ended::new(Verdict::Accepted { assurance: Assurance::Tested }, Vec::new())
             } else {
-                Ended::broken("the test passed without calling the candidate")
+                let text = "the tests pass whatever the candidate is: they use nothing of it".to_owned();
+                Ended::rejected(Reason::VacuousTest, text, None)
             };
         }
         report.ended(memory_refused)

@@ -68,10 +68,10 @@ impl Ended {
     }
 
     /// The test's instance ended without returning.
-    pub(super) fn of_tester(outcome: &Outcome, calls: u64, memory_refused: bool) -> Self {
+    pub(super) fn of_tester(outcome: &Outcome, requests: u64, memory_refused: bool) -> Self {
         match outcome {
             Outcome::Trap { .. } if memory_refused => Self::new(Verdict::MemoryLimit, Vec::new()),
-            Outcome::Trap { kind } if calls > 0 => {
+            Outcome::Trap { kind } if requests > 0 => {
                 Self::new(Verdict::Crashed { how: format!("the test program: {kind}") }, Vec::new())
             }
             Outcome::Trap { kind } => Self::broken(&format!("the test program crashed: {kind}")),

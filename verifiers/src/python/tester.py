@@ -5,7 +5,7 @@ import re as _re
 _callbacks = []
 _remotes = {}
 _last_call = None
-_calls = 0
+_uses = 0  # calls, and values that were read
 _exchange = None
 _BUILTINS = frozenset(dir(builtins))
 _OF_TESTS = _BUILTINS | {'check', 'candidate', 'METADATA'}
@@ -117,11 +117,11 @@ def _run_callback(message):
 
 
 def request(op, target, args=(), kwargs=None):
-    global _calls
+    global _uses
     head = b'Q'
     if op == 'call':
         head = b'K'
-        _calls += 1
+        _uses += 1
     message = _exchange(pack(head, (op, target, args, kwargs or {}), _t_foreign_out))
     while True:
         kind = message[0]
@@ -247,6 +247,9 @@ class Names(dict):
             raise missing
         if plain is True:
             value = Entry(name)
+        else:
+            global _uses
+            _uses += 1
         self[name] = value
         return value
 
@@ -352,7 +355,7 @@ def _report(error, sources):
         if error.args:
             text += ': ' + _short(error.args[0])
     else:
-        kind = 'wrong' if _calls and not getattr(error, 'test_broken', False) and not isinstance(error, (SystemExit, NameError, ImportError)) else 'broken'
+        kind = 'wrong' if _uses and not getattr(error, 'test_broken', False) and not isinstance(error, (SystemExit, NameError, ImportError)) else 'broken'
         text = f'the test raised {type(error).__name__}: {_short(str(error))}'
     return kind, text + at + last, 0
 

@@ -1,9 +1,11 @@
+#!/usr/bin/python3 -IS
 """A stand-in for leanprover-community/repl: its protocol, a toy of a language, and faults on demand.
 
 Faithful in what a client can trip over: framing by one blank line, lines right-trimmed and joined, requests that begin
 with # or -- skipped without a reply, death on anything that is no request, environments and proof states numbered
-upwards for ever, `import` only without `env`. The language knows just enough to give errors, sorries and names that one
-environment has and another has not. A word `fake:...` in a command asks for a fault.
+upwards for ever, `import` only without `env`. The language knows just enough to give errors, sorries, names that one
+environment has and another has not, namespaces, axioms, and theorems whose types differ. A word `fake:...` in a
+command asks for a fault.
 """
 
 import json
@@ -14,11 +16,12 @@ import sys
 import threading
 import time
 
-ENVS = []  # each a dict from names to types
+ENVS = []  # each an Env
 STATES = []  # each a list of goals
 FORGED = threading.Event()
+POISONED = threading.Event()
 BUILTIN = {"Nat": "Type", "Int": "Type", "rfl": "a = a"}
-DECLARATION = re.compile(r"^(theorem|lemma|def|example|import|open|variable|set_option|#check)\b", re.M)
+DECLARATION = re.compile(r"^(?:(?:theorem|lemma|def|example|import|open|variable|set_option|namespace|end)\b|#(?:check|print)\b)", re.M)
 
 
 def write(data):
@@ -43,6 +46,27 @@ def requests():
             yield "".join(lines)
             lines = []
     yield "".join(lines)
+
+
+class Env:
+    """What is declared, by full name, as a pair of type and axioms; and the namespaces that are open."""
+
+    def __init__(self, old=None):
+        self.names = dict(old.names) if old else {}
+        self.scopes = list(old.scopes) if old else []
+
+    def full(self, name):
+        return ".".join(self.scopes + [name])
+
+    def find(self, name):
+        """What a name means here, innermost namespace first."""
+        if name.startswith("_root_."):
+            return self.names.get(name.removeprefix("_root_."))
+        for depth in range(len(self.scopes), -1, -1):
+            found = self.names.get(".".join(self.scopes[:depth] + [name]))
+            if found:
+                return found
+        return (BUILTIN[name], set()) if name in BUILTIN else None
 
 
 class Text:
@@ -80,16 +104,22 @@ def declare(whole, start, text, env, messages, sorries):
     match = re.match(r"(\w+)(?:\s+([\w.']+))?", text)
     keyword, name = match.group(1), match.group(2)
     at, length = (start, len(keyword)) if keyword == "example" else (start + match.start(2), len(name))
-    errors = len(messages)
-    if keyword != "example" and name in env:
+    errors, axioms = len(messages), set()
+    if keyword != "example" and env.full(name) in env.names:
         messages.append(whole.message("error", at, at + length, f"'{name}' has already been declared"))
     code = re.sub(r"/-.*?-/|--[^\n]*", lambda comment: " " * len(comment.group()), text, flags=re.S)
     for unknown in re.finditer(r"\bno_such_tactic\b", code):
         messages.append(whole.message("error", start + unknown.start(), start + unknown.end(), "unknown tactic"))
     for used in re.finditer(r"\bexact (\w+)", code):
-        if used.group(1) not in env and used.group(1) not in BUILTIN and f"({used.group(1)} :" not in code:
+        meaning = env.find(used.group(1))
+        if meaning:
+            axioms |= meaning[1]
+        elif f"({used.group(1)} :" not in code:
             data = f"Unknown identifier `{used.group(1)}`"
             messages.append(whole.message("error", start + used.start(1), start + used.end(1), data))
+    comparison = re.search(r": type_of% @([\w.']+) := @([\w.']+)", code)
+    if comparison:
+        compare(whole, start, comparison, env, messages)
     if code.rstrip().endswith(":= by"):
         end = len(code.rstrip())
         messages.append(whole.message("error", start + end - 2, start + end, "unsolved goals\n" + goal(code)))
@@ -101,15 +131,57 @@ def declare(whole, start, text, env, messages, sorries):
     if found and len(messages) == errors:
         messages.append(whole.message("warning", at, at + length, "declaration uses `sorry`"))
     if keyword != "example":
-        env[name] = goal(code).split("⊢ ")[-1]
+        # What failed is there all the same, resting on `sorry`.
+        axioms |= {"sorryAx"} if found or len(messages) > errors else set()
+        env.names[env.full(name)] = (goal(code).split("⊢ ")[-1], axioms)
+
+
+def compare(whole, start, comparison, env, messages):
+    """A theorem that says of one constant that it has the type of another."""
+    types = []
+    for group in (1, 2):
+        found = env.find(comparison.group(group))
+        if not found:
+            data = f"Unknown identifier `{comparison.group(group)}`"
+            place = start + comparison.start(group), start + comparison.end(group)
+            return messages.append(whole.message("error", *place, data))
+        types.append(found[0])
+    if types[0] != types[1]:
+        data = f"Type mismatch\n  {comparison.group(2)}\nhas type\n  {types[1]}\nbut is expected to have type\n  {types[0]}"
+        messages.append(whole.message("error", start + comparison.start(2) - 1, start + comparison.end(2), data))
+
+
+def close(whole, start, text, env, messages):
+    """`end NAME`."""
+    name = text.split()[1] if text.split()[1:] else ""
+    if env.scopes and env.scopes[-1] == name:
+        env.scopes.pop()
+    else:
+        messages.append(whole.message("error", start, start + 3, f"Invalid name after `end`: `{name}`"))
+
+
+def print_command(whole, start, text, env, messages):
+    """`#print "text"` and `#print axioms NAME`."""
+    quoted = re.match(r'#print "([^"]*)"', text)
+    axioms = re.match(r"#print axioms ([\w.']+)", text)
+    found = env.find(axioms.group(1)) if axioms else None
+    if quoted:
+        data = quoted.group(1)
+    elif not found:
+        return messages.append(whole.message("error", start, start + 6, "unknown constant"))
+    elif found[1]:
+        data = f"'{axioms.group(1)}' depends on axioms: [{', '.join(sorted(found[1]))}]"
+    else:
+        data = f"'{axioms.group(1)}' does not depend on any axioms"
+    messages.append(whole.message("info", start, start + 6, data))
 
 
 def check(whole, start, text, env, messages):
-    argument = re.match(r"#check\s+([\w.']+)", text)
+    argument = re.match(r"#check\s+@?([\w.']+)", text)
     name = argument.group(1) if argument else ""
-    known = {**BUILTIN, **env}.get(name)
+    known = env.find(name)
     if known:
-        messages.append(whole.message("info", start, start + 6, f"{name} : {known}"))
+        messages.append(whole.message("info", start, start + 6, f"{name} : {known[0]}"))
     else:
         at = start + argument.start(1)
         messages.append(whole.message("error", at, at + len(name), f"Unknown identifier `{name}`"))
@@ -117,7 +189,7 @@ def check(whole, start, text, env, messages):
 
 def elaborate(text, old):
     """The reply to a command, and its new environment; or an error reply."""
-    env, messages, sorries, whole = dict(old or {}), [], [], Text(text)
+    env, messages, sorries, whole = Env(old), [], [], Text(text)
     starts = [match.start() for match in DECLARATION.finditer(text)] + [len(text)]
     for start, end in zip(starts, starts[1:]):
         part = text[start:end]
@@ -127,14 +199,28 @@ def elaborate(text, old):
             messages.append(whole.message("error", start, start + 6, data))
         elif keyword == "import" and part.split()[1].startswith("Missing"):
             return {"message": f"unknown module prefix '{part.split()[1]}'"}, None
+        elif keyword == "import" and part.split()[1] == "Slow":
+            work(0.4)
         elif keyword == "#check":
             check(whole, start, part, env, messages)
+        elif keyword == "#print":
+            print_command(whole, start, part, env, messages)
+        elif keyword == "namespace":
+            env.scopes.append(part.split()[1])
+        elif keyword == "end":
+            close(whole, start, part, env, messages)
         elif keyword in ("theorem", "lemma", "def", "example"):
             declare(whole, start, part, env, messages, sorries)
         elif keyword == "open" and "NoSuchNamespace" in part:
             messages.append(whole.message("error", start + 5, start + 20, "unknown namespace `NoSuchNamespace`"))
     reply = {"sorries": sorries, "messages": messages}
     return {key: value for key, value in reply.items() if value}, env
+
+
+def work(cpu_seconds):
+    end = time.process_time() + cpu_seconds
+    while time.process_time() < end:
+        pass
 
 
 def forge_when(due):
@@ -149,6 +235,10 @@ def faults_before(text):
     """Faults that strike before the reply is printed."""
     due = len(ENVS)
     forged = json.dumps({"env": due})
+    if POISONED.is_set() and not text.startswith("#check"):
+        die("an earlier candidate did this")
+    if "fake:poison" in text:
+        POISONED.set()
     if "fake:hang" in text:
         time.sleep(1000)
     if "fake:die" in text:
@@ -165,6 +255,8 @@ def faults_before(text):
         write("some text\n\n" * 1000)
     while "fake:flood_replies" in text:
         write('{"env": 0}\n\n' * 1000)
+    if "fake:work" in text:
+        work(0.5)
     if "fake:stderr" in text:
         os.write(2, b"noise\n" * 50000)
     if "fake:late" in text:
@@ -233,6 +325,8 @@ def answer(reply, text=""):
 
 
 def command(text, number):
+    if number is None and not text.strip():
+        die("an empty command: no recorded conversation says what the real one does, so none may be sent")
     if number is not None and not 0 <= number < len(ENVS):
         return answer({"message": "Unknown environment."})
     reply, env = elaborate(text, None if number is None else ENVS[number])

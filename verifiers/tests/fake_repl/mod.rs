@@ -1,7 +1,7 @@
 //! Runs the fake REPL: in the sandbox where its helper program was built, otherwise as a plain child.
 
-use proofloop_sandboxes::process::{Launcher, Policy, Program};
-use proofloop_verifiers::lean::repl::{Ended, IoError, ReplIo, ReplSource, SandboxIo, SandboxSource};
+use proofloop_sandboxes::process::{Launcher, Policy, Program, Usage};
+use proofloop_verifiers::lean::repl::{End, Ended, IoError, ReplIo, ReplSource, SandboxIo, SandboxSource};
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -85,17 +85,24 @@ impl ReplIo for FakeIo {
         }
     }
 
-    async fn peak_memory_bytes(&mut self) -> Option<u64> {
+    async fn usage(&mut self) -> Option<Usage> {
         match self {
-            Self::Sandbox(io) => io.peak_memory_bytes().await,
+            Self::Sandbox(io) => io.usage().await,
             Self::Plain(_) => None,
         }
     }
 
-    async fn kill(self) -> Ended {
+    fn protection(&self) -> Vec<String> {
+        match self {
+            Self::Sandbox(io) => io.protection(),
+            Self::Plain(_) => Vec::new(),
+        }
+    }
+
+    async fn kill(self) -> End {
         match self {
             Self::Sandbox(io) => io.kill().await,
-            Self::Plain(io) => io.end(),
+            Self::Plain(io) => End { ended: io.end(), usage: None },
         }
     }
 }

@@ -100,6 +100,8 @@ pub struct Layout {
     pub pins: Vec<Option<usize>>,
     /// Known to nobody but us.
     pub nonce: String,
+    /// Whether the file is a `module`, in which Lean does not print axioms.
+    pub is_module: bool,
 }
 
 impl Layout {
@@ -107,6 +109,7 @@ impl Layout {
     #[must_use]
     pub fn new(imports: &[String], items: &[Item<'_>], nonce: &str, print_axioms: bool) -> Self {
         let mut builder = Builder::new(nonce, print_axioms, items.len());
+        builder.layout.is_module = imports.first().is_some_and(|first| first == "module");
         builder.preamble(imports);
         if let [item] = items
             && item.whole_file
@@ -167,6 +170,7 @@ impl Builder {
             groups: Vec::new(),
             pins: vec![None; items],
             nonce: nonce.to_owned(),
+            is_module: false,
         };
         Self { layout, next_line: 1, names: Names { nonce: nonce.to_owned() }, print_axioms }
     }
@@ -304,20 +308,17 @@ mod tests {
         Statement::parse(&format!("theorem {name} : True := by")).expect("parses")
     }
 
+    fn item<'a>(statement: &'a Statement, text: &'a str) -> Item<'a> {
+        Item { context: "", statement: Some(statement), text, first_own_line: 1, whole_file: false }
+    }
+
     #[test]
     fn every_line_has_one_owner() {
         let (one, two) = (statement("a"), statement("b"));
-        let item = |statement, text, context| Item {
-            context,
-            statement: Some(statement),
-            text,
-            first_own_line: 1,
-            whole_file: false,
-        };
         let items = [
-            item(&one, "theorem a : True := by\n  trivial", "open Nat"),
-            item(&one, "theorem a : True := by\n\n\n", "open Nat"),
-            item(&two, "theorem b : True := by simp", ""),
+            Item { context: "open Nat", ..item(&one, "theorem a : True := by\n  trivial") },
+            Item { context: "open Nat", ..item(&one, "theorem a : True := by\n\n\n") },
+            item(&two, "theorem b : True := by simp"),
         ];
         let layout = Layout::new(&["import Init".to_owned()], &items, "n0nce", true);
         let lines = u32::try_from(layout.text.lines().count()).expect("small");
@@ -338,13 +339,8 @@ mod tests {
     #[test]
     fn own_lines_count_from_the_candidates_text() {
         let statement = statement("a");
-        let items = [Item {
-            context: "open Nat\n",
-            statement: Some(&statement),
-            text: "theorem a : True := by\n  oops",
-            first_own_line: 4,
-            whole_file: false,
-        }];
+        let text = "theorem a : True := by\n  oops";
+        let items = [Item { context: "open Nat\n", first_own_line: 4, ..item(&statement, text) }];
         let layout = Layout::new(&[], &items, "x", false);
         let (line, _) =
             (1..).zip(layout.text.lines()).find(|(_, text)| text.trim() == "oops").expect("there");
@@ -356,14 +352,7 @@ mod tests {
     #[test]
     fn no_namespace_can_be_guessed() {
         let statement = statement("a");
-        let item = Item {
-            context: "",
-            statement: Some(&statement),
-            text: "x",
-            first_own_line: 1,
-            whole_file: false,
-        };
-        let layout = Layout::new(&[], &[item], "n0nce", false);
+        let layout = Layout::new(&[], &[item(&statement, "x")], "n0nce", false);
         let opened: Vec<&str> =
             layout.text.lines().filter_map(|line| line.strip_prefix("namespace ")).collect();
         assert_eq!(opened.len(), 4);
@@ -378,14 +367,7 @@ mod tests {
     #[test]
     fn large_contexts_are_cut_into_groups() {
         let statement = statement("a");
-        let item = Item {
-            context: "",
-            statement: Some(&statement),
-            text: "x",
-            first_own_line: 1,
-            whole_file: false,
-        };
-        let items = vec![item; GROUP_SIZE * 2 + 1];
+        let items = vec![item(&statement, "x"); GROUP_SIZE * 2 + 1];
         let layout = Layout::new(&[], &items, "x", false);
         assert_eq!(layout.groups.iter().map(Vec::len).collect::<Vec<_>>(), [GROUP_SIZE, GROUP_SIZE, 1]);
     }

@@ -3,4 +3,5 @@
 pub mod layout;
 pub mod messages;
 pub mod run;
+pub mod scratch;
 pub mod tracker;

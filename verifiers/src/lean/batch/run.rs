@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use super::messages::{LeanMessage, Lines};
+use super::scratch::Scratch;
 use super::tracker::{End, Outcome, Tracker};
 use crate::lean::toolchain::Toolchain;
 use crate::verdict::Usage;
@@ -54,7 +55,7 @@ impl Reporter<'_> {
 
 /// Runs `layout` with `toolchain` in an empty directory and reports every candidate's outcome.
 pub async fn run(
-    launcher: &Launcher,
+    (launcher, scratch): (&Launcher, &Scratch),
     toolchain: &Toolchain,
     layout: &Layout,
     limits: &Limits,
@@ -64,7 +65,7 @@ pub async fn run(
     let file_name = format!("{}.lean", layout.nonce);
     let mut tracker = Tracker::new(layout, &file_name);
     let mut reporter = Reporter { report, protection: Vec::new(), accounted: Usage::default() };
-    let (end, usage) = match start(launcher, toolchain, layout, &file_name, limits).await {
+    let (end, usage) = match start((launcher, scratch), toolchain, layout, &file_name, limits).await {
         Err(cause) => (End::Unavailable(cause), Usage::default()),
         Ok((directory, mut session)) => {
             reporter.protection = session.protection().names();
@@ -92,16 +93,14 @@ fn measured(usage: &proofloop_sandboxes::process::Usage) -> Usage {
 }
 
 async fn start(
-    launcher: &Launcher,
+    (launcher, scratch): (&Launcher, &Scratch),
     toolchain: &Toolchain,
     layout: &Layout,
     file_name: &str,
     limits: &Limits,
 ) -> Result<(tempfile::TempDir, Session), String> {
-    let directory = tempfile::Builder::new()
-        .prefix("proofloop-lean-")
-        .tempdir()
-        .map_err(|error| format!("cannot make a working directory: {error}"))?;
+    let directory =
+        scratch.directory().map_err(|error| format!("cannot make a working directory: {error}"))?;
     tokio::fs::write(directory.path().join(file_name), &layout.text)
         .await
         .map_err(|error| format!("cannot write the batch file: {error}"))?;

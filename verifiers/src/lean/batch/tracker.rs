@@ -59,8 +59,20 @@ struct Seen {
     error: bool,
     sorry: bool,
     check: Check,
-    axioms: Option<bool>,
+    axioms: Axioms,
     messages: Vec<Message>,
+}
+
+/// What `#print axioms` said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Axioms {
+    #[default]
+    NotAsked,
+    Standard,
+    /// Others, or an answer that can't be read.
+    Others,
+    /// Lean gave an error for an answer.
+    Refused,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -130,7 +142,7 @@ impl<'a> Tracker<'a> {
             }
             Owner::Compare(index) => self.of_comparison(index, message),
             Owner::Check(index) => self.of_check(index, message),
-            Owner::Axioms(index) => self.candidates[index].axioms = Some(axioms_are_standard(message)),
+            Owner::Axioms(index) => self.candidates[index].axioms = axioms(message),
             Owner::GroupEnd(_) | Owner::RootEnd if is_error => self.broken = true,
             Owner::GroupSentinel(group) if self.is_sentinel(message, &format!("group {group}")) => {
                 return self.group_done(group);
@@ -226,8 +238,14 @@ impl<'a> Tracker<'a> {
             (Some(_), Check::Holds) | (None, _) => {}
         }
         match seen.axioms {
-            Some(false) => rejected(Reason::Axiom),
-            Some(true) | None => judged(Verdict::Accepted { assurance: Assurance::Elaborated }),
+            // That is so for every `module`, and says nothing about the proof.
+            Axioms::Refused if self.layout.is_module => {
+                unavailable("the axioms are not known", "Lean prints none in a `module`; leave that word out")
+            }
+            Axioms::Others | Axioms::Refused => rejected(Reason::Axiom),
+            Axioms::Standard | Axioms::NotAsked => {
+                judged(Verdict::Accepted { assurance: Assurance::Elaborated })
+            }
         }
     }
 
@@ -309,18 +327,19 @@ impl<'a> Tracker<'a> {
 }
 
 /// Reads `#print axioms`: `'t' depends on axioms: [a, b]` or `'t' does not depend on any axioms`.
-fn axioms_are_standard(message: &LeanMessage) -> bool {
+fn axioms(message: &LeanMessage) -> Axioms {
     if message.severity == LeanSeverity::Error {
-        return false;
+        return Axioms::Refused;
     }
     if message.data.ends_with("does not depend on any axioms") {
-        return true;
+        return Axioms::Standard;
     }
     let list = message
         .data
         .rsplit_once("depends on axioms: [")
         .and_then(|(_, rest)| rest.trim_end().strip_suffix(']'));
-    list.is_some_and(|list| list.split(',').all(|axiom| STANDARD_AXIOMS.contains(&axiom.trim())))
+    let standard = |list: &str| list.split(',').all(|axiom| STANDARD_AXIOMS.contains(&axiom.trim()));
+    if list.is_some_and(standard) { Axioms::Standard } else { Axioms::Others }
 }
 
 #[cfg(test)]
@@ -333,6 +352,11 @@ mod tests {
     const FILE: &str = "f.lean";
 
     fn layout(texts: &[&str]) -> Layout {
+        layout_with(&[], texts)
+    }
+
+    fn layout_with(imports: &[&str], texts: &[&str]) -> Layout {
+        let imports: Vec<String> = imports.iter().map(|&import| import.to_owned()).collect();
         let statement = Statement::parse("theorem t : True := by").expect("parses");
         let items: Vec<Item<'_>> = texts
             .iter()
@@ -344,7 +368,7 @@ mod tests {
                 whole_file: false,
             })
             .collect();
-        Layout::new(&[], &items, "nonce", true)
+        Layout::new(&imports, &items, "nonce", true)
     }
 
     fn say(layout: &Layout, owner: Owner, severity: LeanSeverity, data: &str) -> LeanMessage {
@@ -426,6 +450,36 @@ mod tests {
             messages.push(group_end(&layout, 0));
             assert_eq!(run(&layout, &messages, &End::Exited), [verdict], "{data}");
         }
+    }
+
+    /// `#print axioms` is an error in every `module`, whatever the proof rests on.
+    #[test]
+    fn a_module_whose_axioms_cannot_be_printed_is_neither_accepted_nor_rejected() {
+        for (imports, axioms, verdict) in [
+            (vec!["module", "import A"], None, "0 unavailable"),
+            (vec!["import A"], None, "0 Axiom"),
+            (vec!["module"], Some("'t' depends on axioms: [sorryAx]"), "0 Axiom"),
+            (vec!["module"], Some("'t' does not depend on any axioms"), "0 accepted"),
+        ] {
+            let layout = layout_with(&imports, &["a"]);
+            let mut messages = good(&layout, 0);
+            messages[1].data = axioms.unwrap_or("cannot use `#print axioms` in a module").to_owned();
+            if axioms.is_none() {
+                messages[1].severity = LeanSeverity::Error;
+            }
+            messages.push(group_end(&layout, 0));
+            assert_eq!(run(&layout, &messages, &End::Exited), [verdict], "{imports:?} {axioms:?}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_fails_is_rejected_for_that() {
+        let layout = layout_with(&["module"], &["a"]);
+        let mut messages = good(&layout, 0);
+        messages[1].severity = LeanSeverity::Error;
+        messages.push(say(&layout, Owner::Candidate(0), LeanSeverity::Error, "no"));
+        messages.push(group_end(&layout, 0));
+        assert_eq!(run(&layout, &messages, &End::Exited), ["0 ElaborationError"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where a REPL process comes from: a small trait, and the sandbox behind it.
 
-use proofloop_sandboxes::process::{Finished, Launcher, Outcome, Policy, Program, Session};
+use proofloop_sandboxes::process::{Finished, Launcher, Outcome, Policy, Program, Session, Usage};
 use std::future::Future;
 use std::time::Duration;
 use thiserror::Error;
@@ -24,11 +24,23 @@ pub trait ReplIo: Send {
     /// The next piece of its standard output; `None` at its end. Dropping the future loses nothing.
     fn read(&mut self) -> impl Future<Output = Option<Vec<u8>>> + Send;
 
-    /// The most memory that it has used so far, in bytes, if that is known.
-    fn peak_memory_bytes(&mut self) -> impl Future<Output = Option<u64>> + Send;
+    /// What it has used so far, if that is known.
+    fn usage(&mut self) -> impl Future<Output = Option<Usage>> + Send;
+
+    /// Names of the protections that are in force around it.
+    fn protection(&self) -> Vec<String>;
 
     /// Kills it, if it still lives, and says how it ended.
-    fn kill(self) -> impl Future<Output = Ended> + Send;
+    fn kill(self) -> impl Future<Output = End> + Send;
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// How it came.
+    pub ended: Ended,
+    /// What the process has used in all, if that is known.
+    pub usage: Option<Usage>,
 }
 
 /// A process could not be started or written to: infrastructure, never a verdict.
@@ -121,14 +133,6 @@ pub struct SandboxIo {
     output_has_ended: bool,
 }
 
-impl SandboxIo {
-    /// Names of the protections in force.
-    #[must_use]
-    pub fn protection(&self) -> Vec<String> {
-        self.session.protection().names()
-    }
-}
-
 impl ReplIo for SandboxIo {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), IoError> {
         self.session.write(bytes).await.map_err(|error| IoError(error.into()))
@@ -140,23 +144,27 @@ impl ReplIo for SandboxIo {
         piece
     }
 
-    async fn peak_memory_bytes(&mut self) -> Option<u64> {
-        self.session.usage().await.ok().map(|usage| usage.peak_memory_bytes)
+    async fn usage(&mut self) -> Option<Usage> {
+        self.session.usage().await.ok()
     }
 
-    async fn kill(self) -> Ended {
+    fn protection(&self) -> Vec<String> {
+        self.session.protection().names()
+    }
+
+    async fn kill(self) -> End {
         let finished = if self.output_has_ended {
             // Killing at once would hide the cause. A process that lives on is killed when the future is dropped.
             match timeout(LAST_WORDS, self.session.wait()).await {
                 Ok(finished) => finished,
-                Err(_elapsed) => return Ended::Killed,
+                Err(_elapsed) => return End { ended: Ended::Killed, usage: None },
             }
         } else {
             self.session.kill().await
         };
         match finished {
-            Ok(finished) => ended(&finished),
-            Err(error) => Ended::Unknown { detail: error.to_string() },
+            Ok(finished) => End { ended: ended(&finished), usage: Some(finished.usage) },
+            Err(error) => End { ended: Ended::Unknown { detail: crate::chain(&error) }, usage: None },
         }
     }
 }

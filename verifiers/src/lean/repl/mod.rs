@@ -26,5 +26,5 @@ pub mod protocol;
 mod worker;
 
 pub use codec::{CodecError, Frame, ReplyDecoder};
-pub use io::{Ended, IoError, ReplIo, ReplSource, SandboxIo, SandboxSource};
-pub use worker::{ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, Stage};
+pub use io::{End, Ended, IoError, ReplIo, ReplSource, SandboxIo, SandboxSource};
+pub use worker::{Ran, ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, Stage};

@@ -1,10 +1,11 @@
 //! A worker: one REPL process at a time, one environment per header, a deadline per command.
 
 use super::codec::{CodecError, Frame, ReplyDecoder};
-use super::io::{Ended, IoError, ReplIo, ReplSource};
+use super::io::{End, Ended, IoError, ReplIo, ReplSource};
 use super::protocol::{
     Command, CommandOptions, CommandResponse, ReplMessage, ReplSeverity, Request, Response,
 };
+use proofloop_sandboxes::process::Usage;
 use std::io::Read as _;
 use std::time::Duration;
 use thiserror::Error;
@@ -60,6 +61,20 @@ pub struct ReplOutcome {
     pub elapsed: Duration,
     /// How much text came on the REPL's output that was none of the REPL's: the candidate prints.
     pub foreign_bytes: usize,
+    /// What it cost, and under what protection.
+    pub ran: Ran,
+}
+
+/// What one call has cost its process, and what the process was confined by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// CPU time of the process since the call before it; the first call bears the start, and the first call under a
+    /// header the header.
+    pub cpu: Duration,
+    /// The most memory that the process has used so far, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Names of the protections in force; none if no process came to be.
+    pub protection: Vec<String>,
 }
 
 /// No outcome: what went wrong, and what the caller needs to decide between retry and verdict.
@@ -74,6 +89,16 @@ pub struct ReplFailure {
     /// How many candidates the same process had judged before: with 0, and at stage [`Stage::Candidate`], a fresh
     /// process failed on this candidate alone.
     pub earlier_candidates: u32,
+    /// What it cost, and under what protection.
+    pub ran: Ran,
+}
+
+impl ReplFailure {
+    /// Whether an earlier candidate may have done this: the process was not fresh, and it is gone.
+    #[must_use]
+    pub fn may_be_the_doing_of_others(&self) -> bool {
+        self.earlier_candidates > 0 && !self.error.leaves_the_process_sound()
+    }
 }
 
 /// What a process was doing when it failed.
@@ -204,18 +229,21 @@ impl<S: ReplSource> ReplWorker<S> {
         let result = live.judge(header, body, &self.settings, &mut stage).await;
         let error = match result {
             Ok(outcome) => {
+                let ran = live.account().await;
                 self.live = Some(live);
-                return Ok(outcome);
+                return Ok(ReplOutcome { ran, ..outcome });
             }
             Err(error) => error,
         };
-        let error = if error.leaves_the_process_sound() {
+        let (error, ran) = if error.leaves_the_process_sound() {
+            let ran = live.account().await;
             self.live = Some(live);
-            error
+            (error, ran)
         } else {
-            explained(error, live.io.kill().await, &self.settings)
+            let (ended, ran) = live.end().await;
+            (explained(error, ended, &self.settings), ran)
         };
-        Err(ReplFailure { error, stage, earlier_candidates })
+        Err(ReplFailure { error, stage, earlier_candidates, ran })
     }
 
     /// Ends the process, if there is one. The next [`run`](Self::run) starts another.
@@ -230,6 +258,7 @@ impl<S: ReplSource> ReplWorker<S> {
             error: ReplError::Start(error),
             stage: Stage::Start,
             earlier_candidates: 0,
+            ran: Ran::default(),
         };
         let questions = Questions::new().map_err(|error| fail(IoError(error.into())))?;
         let io = self.source.open().await.map_err(fail)?;
@@ -241,6 +270,7 @@ impl<S: ReplSource> ReplWorker<S> {
             next_env: 0,
             uses: 0,
             output_bytes: 0,
+            used: Usage::default(),
             questions,
         })
     }
@@ -294,6 +324,8 @@ struct Live<Io> {
     next_env: u64,
     uses: u32,
     output_bytes: u64,
+    /// What it had used after the last call.
+    used: Usage,
     questions: Questions,
 }
 
@@ -306,12 +338,11 @@ struct Exchange {
 
 impl<Io: ReplIo> Live<Io> {
     /// Itself, if it is fit for another candidate under this header; otherwise the process is killed.
-    async fn kept_for(mut self, header: &str, settings: &ReplSettings) -> Option<Self> {
+    async fn kept_for(self, header: &str, settings: &ReplSettings) -> Option<Self> {
         let knows_header = self.headers.iter().any(|(known, _)| known == header);
-        let memory_bytes = self.io.peak_memory_bytes().await.unwrap_or(0);
         let fit = self.uses < settings.max_uses
             && self.output_bytes < settings.max_life_output_bytes
-            && memory_bytes <= settings.max_memory_bytes
+            && self.used.peak_memory_bytes <= settings.max_memory_bytes
             && (knows_header || self.headers.len() < settings.max_headers);
         if fit {
             return Some(self);
@@ -337,7 +368,23 @@ impl<Io: ReplIo> Live<Io> {
             sorries: response.sorries.len(),
             elapsed: exchange.elapsed,
             foreign_bytes: exchange.foreign_bytes,
+            ran: Ran::default(),
         })
+    }
+
+    /// What was used since the last account.
+    async fn account(&mut self) -> Ran {
+        let before = self.used;
+        // A process that has died since says so at the next call.
+        self.used = self.io.usage().await.unwrap_or(before);
+        ran(before, self.used, self.io.protection())
+    }
+
+    /// Kills the process; how it ended, and its last account.
+    async fn end(self) -> (Ended, Ran) {
+        let (used, protection) = (self.used, self.io.protection());
+        let End { ended, usage } = self.io.kill().await;
+        (ended, ran(used, usage.unwrap_or(used), protection))
     }
 
     async fn header_env(&mut self, header: &str, settings: &ReplSettings) -> Result<u64, ReplError> {
@@ -345,7 +392,10 @@ impl<Io: ReplIo> Live<Io> {
         let env = match known {
             Some(env) => env,
             None => {
-                let exchange = self.exchange(header, None, settings.header_timeout, settings).await?;
+                // What a REPL makes of a command without any text is nowhere written down; this says the same, for
+                // Lean imports it by itself.
+                let text = if header.trim().is_empty() { "import Init" } else { header };
+                let exchange = self.exchange(text, None, settings.header_timeout, settings).await?;
                 let response = command_response(exchange.response)?;
                 let has_error =
                     response.messages.iter().any(|message| message.severity == ReplSeverity::Error);
@@ -448,6 +498,11 @@ impl<Io: ReplIo> Live<Io> {
             self.decoder.push(&piece);
         }
     }
+}
+
+fn ran(before: Usage, after: Usage, protection: Vec<String>) -> Ran {
+    let cpu = after.cpu.saturating_sub(before.cpu);
+    Ran { cpu, peak_memory_bytes: after.peak_memory_bytes, protection }
 }
 
 fn command_response(response: Response) -> Result<CommandResponse, ReplError> {

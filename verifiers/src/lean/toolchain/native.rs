@@ -35,11 +35,7 @@ pub async fn on_path(launcher: &Launcher) -> Result<Option<Toolchain>, Toolchain
 /// # Errors
 /// [`ToolchainError`] if the directory is no project or its Lake does not work.
 pub async fn project(launcher: &Launcher, directory: &Path) -> Result<Toolchain, ToolchainError> {
-    let no_project = || ToolchainError::NoProject { path: directory.to_path_buf() };
-    let directory = directory.canonicalize().map_err(|_unreadable| no_project())?;
-    if !["lakefile.toml", "lakefile.lean"].iter().any(|file| directory.join(file).is_file()) {
-        return Err(no_project());
-    }
+    let directory = project_directory(directory)?;
     let elan = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".elan/bin/lake"));
     let lake = install::on_path("lake")
         .or_else(|| elan.filter(|file| file.is_file()))
@@ -67,6 +63,17 @@ pub async fn project(launcher: &Launcher, directory: &Path) -> Result<Toolchain,
     .await?;
     toolchain.repl = find_repl(&directory);
     Ok(toolchain)
+}
+
+/// The full path of a Lake project.
+///
+/// # Errors
+/// [`ToolchainError::NoProject`] if the directory is none.
+pub fn project_directory(directory: &Path) -> Result<PathBuf, ToolchainError> {
+    let no_project = || ToolchainError::NoProject { path: directory.to_path_buf() };
+    let full = directory.canonicalize().map_err(|_unreadable| no_project())?;
+    let is_project = ["lakefile.toml", "lakefile.lean"].iter().any(|file| full.join(file).is_file());
+    if is_project { Ok(full) } else { Err(no_project()) }
 }
 
 /// What pins a project's dependencies.
