@@ -12,7 +12,7 @@ use super::toolchain::Toolchain;
 use super::verifier::{Source, bare, nonce, refuse};
 use crate::candidate::{Candidate, Kind};
 use crate::verdict::{Checker, Judgement, Reason, Usage, Verdict};
-use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitSize, Verifier};
+use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::process::{Launcher, Policy, Program};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -191,12 +191,13 @@ impl Verifier for LeanRepl {
         UNITS
     }
 
+    /// A worker outlives its units, and nobody asks it what it has used: the cost is not known here.
     fn judge<'a>(
         &'a self,
         unit: &'a [Arc<Candidate>],
         cancel: &'a CancellationToken,
         sink: Sink<'a>,
-    ) -> Boxed<'a, ()> {
+    ) -> Boxed<'a, UnitCost> {
         Box::pin(async move {
             let sources: Vec<Option<Source>> = unit.iter().map(|candidate| Source::of(candidate)).collect();
             let imports =
@@ -211,6 +212,7 @@ impl Verifier for LeanRepl {
                 sink(index, Attempt::Judged(Box::new(judgement)));
             }
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((imports, worker));
+            UnitCost::default()
         })
     }
 }
