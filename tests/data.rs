@@ -121,6 +121,7 @@ fn real_lean_agrees_with_a_plain_process_on_core_lean() {
     }
     assert_eq!(results["accepted"]["swapped"][1], json!(412));
     assert_eq!(results["disagreements"], json!([]));
+    assert_eq!(results["refused_without_lean"], json!(824));
     assert_eq!(results["fresh"]["accepted"][0], json!(8));
     assert_eq!(results["fresh"]["rejected"][0], json!(8));
     assert_eq!(results["fresh"]["disagreements"], json!([]));

@@ -49,6 +49,8 @@ struct Results {
     baseline_processes: usize,
     farm: Cost,
     farm_processes: u64,
+    /// Candidates that the farm refused by their text, without Lean; the hand-made file holds them, too.
+    refused_without_lean: usize,
     /// Attempts of the farm that came to no verdict.
     farm_retries: u64,
     /// The part of the farm's CPU time that this process spent itself.
@@ -77,6 +79,7 @@ struct Fresh {
 /// What the farm said and cost.
 struct Farmed {
     accepted: Vec<bool>,
+    refused_without_lean: usize,
     stats: FarmStats,
     own_cpu: Duration,
     wall: Duration,
@@ -102,7 +105,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let launcher = Launcher::current_exe();
     let toolchain = toolchain::discover(&launcher, &home, None).await?;
     let plain = baseline::run(&launcher, &toolchain, &texts).await.context("the hand-made file failed")?;
-    let Farmed { accepted: judged, stats, own_cpu, wall } = judge(&texts, args.jobs, home).await?;
+    let Farmed { accepted: judged, refused_without_lean, stats, own_cpu, wall } =
+        judge(&texts, args.jobs, home).await?;
     let cpu = stats.cpu + own_cpu;
     let fresh = fresh(&args, &launcher, &toolchain, &texts, &judged).await?;
     let mut accepted: BTreeMap<String, (usize, usize)> = BTreeMap::new();
@@ -121,6 +125,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         baseline_processes: plain.processes,
         farm: cost(texts.len(), cpu, wall),
         farm_processes: stats.processes,
+        refused_without_lean,
         farm_retries: stats.retries,
         farm_own_cpu_s: own_cpu.as_secs_f64(),
         cpu_ratio: cpu.as_secs_f64() / plain.cpu.as_secs_f64(),
@@ -148,6 +153,10 @@ fn print(results: &Results) -> std::io::Result<()> {
     output::data(&format!(
         "farm            {} process(es), {} attempts without a verdict, {:.1} CPU s in proofloop itself",
         results.farm_processes, results.farm_retries, results.farm_own_cpu_s
+    ))?;
+    output::data(&format!(
+        "farm            {} of {} refused by their text, without Lean",
+        results.refused_without_lean, results.candidates
     ))?;
     output::data(&format!("CPU ratio       {:7.2}", results.cpu_ratio))?;
     for (variant, (accepted, all)) in &results.accepted {
@@ -267,14 +276,16 @@ async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Re
         };
         tickets.push(farm.submit(Candidate::Lean(candidate)).await?);
     }
-    let mut accepted = Vec::new();
+    let (mut accepted, mut refused_without_lean) = (Vec::new(), 0);
     for ticket in tickets {
         let judgement = ticket.judgement().await.context("the farm died")?;
         accepted.push(judgement.verdict.is_accepted());
+        // What no sandbox protected has not run.
+        refused_without_lean += usize::from(judgement.protection.is_empty());
     }
     let stats = farm.close().await;
     let wall = started.elapsed();
-    Ok(Farmed { accepted, stats, own_cpu: own_cpu()?.saturating_sub(before), wall })
+    Ok(Farmed { accepted, refused_without_lean, stats, own_cpu: own_cpu()?.saturating_sub(before), wall })
 }
 
 /// CPU time of this process: the farm's own work, which belongs to its price. What the sandboxed processes use is
