@@ -113,13 +113,15 @@ fn mbpp_canonical_solutions_pass() {
     assert_eq!(failed, Vec::<String>::new());
 }
 
-/// 205 proofs are accepted; `sorry`, `admit` and an unknown tactic never; another problem's proof exactly where a plain
-/// `lean` process says so, too. The CPU ratio is printed, not judged.
+/// 205 proofs are accepted; `sorry`, `admit` and an unknown tactic never; another problem's proof exactly where one plain
+/// `lean` file says so, too, and a sample of them where a fresh process of its own does. The CPU ratio is printed, not
+/// judged.
 #[test]
 fn real_lean_agrees_with_a_plain_process_on_core_lean() {
     let Some(path) = data("core-lean/core_small_lean428.jsonl") else { return };
     let output = Command::new(env!("CARGO_BIN_EXE_proofloop"))
-        .args(["bench", "verify", "--variants", "--json", "--data"])
+        .args(["bench", "verify", "--variants", "--json"])
+        .args(["--fresh-accepted", "8", "--fresh-rejected", "8", "--data"])
         .arg(path)
         .output()
         .expect("starts");
@@ -132,4 +134,8 @@ fn real_lean_agrees_with_a_plain_process_on_core_lean() {
     }
     assert_eq!(results["accepted"]["swapped"][1], json!(412));
     assert_eq!(results["disagreements"], json!([]));
+    assert_eq!(results["refused_without_lean"], json!(824));
+    assert_eq!(results["fresh"]["accepted"][0], json!(8));
+    assert_eq!(results["fresh"]["rejected"][0], json!(8));
+    assert_eq!(results["fresh"]["disagreements"], json!([]));
 }

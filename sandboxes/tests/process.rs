@@ -249,6 +249,41 @@ async fn a_session_is_killed_in_the_middle_of_a_write() {
     assert_eq!(processes_with("987653"), Vec::<String>::new());
 }
 
+/// Burns the same CPU time in a grandchild that nobody waits for and in itself, says so, and stays.
+const BURN_AND_STAY: &str = "import os, time
+def burn():
+  while time.process_time() < 0.3: pass
+r, w = os.pipe()
+if os.fork() == 0:
+  if os.fork() == 0:
+    burn(); os.write(w, b'x'); time.sleep(1000)
+  os._exit(0)
+burn(); os.read(r, 1); os.write(1, b'done\\n')";
+
+#[tokio::test]
+async fn a_killed_session_still_tells_what_it_used() {
+    let program = python(&format!("{BURN_AND_STAY}\ntime.sleep(1000)"));
+    let mut session = launcher().open(&program, &policy().await).await.unwrap();
+    assert_eq!(read_line(&mut session).await, "done\n");
+    let finished = session.kill().await.unwrap();
+    assert_eq!(finished.outcome, Outcome::Cancelled);
+    assert!(finished.usage.cpu >= Duration::from_millis(600), "{:?}", finished.usage);
+}
+
+#[tokio::test]
+async fn a_session_is_only_waited_for_so_long() {
+    let program = python(&format!("{BURN_AND_STAY}\nos.close(1); os.close(2); time.sleep(1000)"));
+    let mut session = launcher().open(&program, &policy().await).await.unwrap();
+    assert_eq!(read_line(&mut session).await, "done\n");
+    let finished = session.wait_at_most(Duration::from_millis(50)).await.unwrap();
+    assert_eq!(finished.outcome, Outcome::Cancelled);
+    assert!(finished.usage.cpu >= Duration::from_millis(600), "{:?}", finished.usage);
+
+    let session = launcher().open(&sh("exit 3"), &policy().await).await.unwrap();
+    let finished = session.wait_at_most(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(finished.outcome, Outcome::Exited { code: 3 });
+}
+
 #[tokio::test]
 async fn a_dropped_session_leaves_nothing() {
     let session = launcher().open(&sh("sleep 987654 & sleep 987654"), &policy().await).await.unwrap();

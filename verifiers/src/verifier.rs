@@ -64,6 +64,15 @@ pub enum Attempt {
     },
 }
 
+/// What judging a unit has cost, also where it came to no verdict: every process counts, however it ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnitCost {
+    /// User and system time of those processes. What runs inside this process (wasm) is in its own account.
+    pub cpu: Duration,
+    /// Processes that were started for it.
+    pub processes: u64,
+}
+
 /// Takes the attempts of a unit as they become known, by the candidate's position in the unit.
 pub type Sink<'a> = &'a mut (dyn FnMut(usize, Attempt) + Send);
 
@@ -90,11 +99,12 @@ pub trait Verifier: Send + Sync {
     /// How large units should be.
     fn unit_size(&self) -> UnitSize;
 
-    /// Judges a unit. Every candidate that `sink` does not hear of is taken as `Again` alone.
+    /// Judges a unit and says what that has cost. Every candidate that `sink` does not hear of is taken as `Again`
+    /// alone.
     fn judge<'a>(
         &'a self,
         unit: &'a [Arc<Candidate>],
         cancel: &'a CancellationToken,
         sink: Sink<'a>,
-    ) -> Boxed<'a, ()>;
+    ) -> Boxed<'a, UnitCost>;
 }

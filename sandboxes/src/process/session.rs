@@ -1,7 +1,10 @@
 //! A long-lived program to talk with.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
 
 use super::driver::{Driver, Feed};
 use super::outcome::{Finished, StartError, Usage};
@@ -124,11 +127,36 @@ impl Session {
         self.finish().await
     }
 
+    /// As [`wait`](Self::wait), but what has not ended after `limit` is killed, with the outcome
+    /// [`Outcome::Cancelled`](super::Outcome::Cancelled).
+    ///
+    /// # Errors
+    /// The sandbox itself failed.
+    pub async fn wait_at_most(mut self, limit: Duration) -> Result<Finished, StartError> {
+        self.close_stdin().await.ok(); // as above
+        let Self { requests, chunks, mut task, protection: _ } = self;
+        drop(chunks);
+        let result = match timeout(limit, &mut task).await {
+            Ok(result) => result,
+            Err(_elapsed) => {
+                requests.send(Request::Kill).await.ok(); // as above
+                task.await
+            }
+        };
+        drop(requests); // as in `finish`
+        flatten(result)
+    }
+
     async fn finish(self) -> Result<Finished, StartError> {
         let Self { requests, chunks, task, protection: _ } = self;
         drop(chunks);
         let result = task.await;
         drop(requests); // until here: the driver takes a closed channel for a dropped session
-        result.unwrap_or_else(|e| Err(StartError::Helper { detail: format!("the driving task failed: {e}") }))
+        flatten(result)
     }
+}
+
+/// A driver that panicked is a helper that failed.
+fn flatten(result: Result<Result<Finished, StartError>, JoinError>) -> Result<Finished, StartError> {
+    result.unwrap_or_else(|e| Err(StartError::Helper { detail: format!("the driving task failed: {e}") }))
 }

@@ -1,15 +1,16 @@
-//! What a careful person would do by hand: one file with everything in it, one plain `lean --json` process.
+//! What a careful person would do by hand: one file with everything in it, one plain `lean --json` process; and what
+//! a patient one would do: a process for each candidate.
 
 use anyhow::{Context, bail};
-use proofloop_sandboxes::process::{Finished, Launcher, Policy};
+use proofloop_sandboxes::process::{Finished, Launcher, Outcome, Policy};
 use proofloop_verifiers::lean::batch::messages::{LeanMessage, LeanSeverity};
 use proofloop_verifiers::lean::toolchain::Toolchain;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The npm build overflows its stack on files of more than about 5,000 commands, so a careful person would make
-/// several: four commands and the header's for each candidate.
-const FILE_CANDIDATES: usize = 900;
+/// The npm build overflows its main thread's stack on files of more than about 28,000 commands, so a careful person
+/// would make several: four commands and the header's for each candidate.
+const FILE_CANDIDATES: usize = 4_000;
 
 /// One candidate as text.
 #[derive(Debug, Clone)]
@@ -44,6 +45,9 @@ pub(super) async fn run(
         let rest = &texts[baseline.accepted.len()..];
         let rest = &rest[..rest.len().min(FILE_CANDIDATES)];
         let finished = process(launcher, toolchain, &file(rest)).await?;
+        if let Outcome::TimedOut | Outcome::MemoryLimit | Outcome::OutputLimit = finished.outcome {
+            bail!("the plain process ended with {:?}", finished.outcome);
+        }
         baseline.processes += 1;
         baseline.cpu += finished.usage.cpu;
         baseline.wall += finished.usage.wall;
@@ -58,6 +62,25 @@ pub(super) async fn run(
         baseline.accepted.extend(accepted);
     }
     Ok(baseline)
+}
+
+/// Whether a fresh process accepts the candidate as it stands, with nothing else in its file; and its CPU time.
+pub(super) async fn alone(
+    launcher: &Launcher,
+    toolchain: &Toolchain,
+    text: &Text,
+) -> anyhow::Result<(bool, Duration)> {
+    let Text { header, statement, completion, .. } = text;
+    let file = format!("{header}\n{statement}{completion}\n#print \"passed\"\n");
+    let finished = process(launcher, toolchain, &file).await?;
+    let output = finished.stdout.to_string_lossy();
+    let messages: Vec<_> =
+        output.lines().filter_map(|line| LeanMessage::from_line(line.as_bytes())).collect();
+    let is_clean =
+        !messages.iter().any(|message| message.severity == LeanSeverity::Error || message.has_sorry());
+    let is_passed = messages.iter().any(|message| message.data == "passed");
+    let is_accepted = finished.outcome == (Outcome::Exited { code: 0 }) && is_clean && is_passed;
+    Ok((is_accepted, finished.usage.cpu))
 }
 
 fn part(number: usize, text: &Text) -> String {

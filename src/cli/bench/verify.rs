@@ -8,8 +8,9 @@ use anyhow::Context;
 use proofloop_datasets::{Format, Kind as ProblemKind, Options, Problem, Split, readers, workbook};
 use proofloop_sandboxes::process::Launcher;
 use proofloop_verifiers::candidate::{Candidate, Kind, LeanCandidate};
+use proofloop_verifiers::farm::FarmStats;
 use proofloop_verifiers::install;
-use proofloop_verifiers::lean::toolchain;
+use proofloop_verifiers::lean::toolchain::{self, Toolchain};
 use proofloop_verifiers::python::Guest;
 use proofloop_verifiers::verifier::Limits;
 use serde::Serialize;
@@ -26,6 +27,12 @@ pub(in super::super) struct Args {
     /// Besides the proofs, try `sorry`, `admit`, an unknown tactic and another problem's proof on every problem
     #[arg(long)]
     variants: bool,
+    /// Of the completions that the farm accepts for a problem that isn't theirs, give this many to a plain process each
+    #[arg(long, value_name = "COUNT", default_value_t = 0, requires = "variants")]
+    fresh_accepted: usize,
+    /// The same for those that it rejects
+    #[arg(long, value_name = "COUNT", default_value_t = 0, requires = "variants")]
+    fresh_rejected: usize,
     /// Workers; by default one per core
     #[arg(long)]
     jobs: Option<usize>,
@@ -41,12 +48,41 @@ struct Results {
     baseline: Cost,
     baseline_processes: usize,
     farm: Cost,
+    farm_processes: u64,
+    /// Candidates that the farm refused by their text, without Lean; the hand-made file holds them, too.
+    refused_without_lean: usize,
+    /// Attempts of the farm that came to no verdict.
+    farm_retries: u64,
+    /// The part of the farm's CPU time that this process spent itself.
+    farm_own_cpu_s: f64,
     /// CPU time of the farm over that of the hand-made file.
     cpu_ratio: f64,
     /// Candidates on which the two disagree.
     disagreements: Vec<String>,
+    /// Candidates that got a plain process each.
+    fresh: Fresh,
     /// Accepted and all, by kind of completion.
     accepted: BTreeMap<String, (usize, usize)>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Fresh {
+    /// Accepted by the farm, and all of them.
+    accepted: (usize, usize),
+    /// Rejected by the farm, and all of them.
+    rejected: (usize, usize),
+    cpu_s: f64,
+    /// On these the two disagree.
+    disagreements: Vec<String>,
+}
+
+/// What the farm said and cost.
+struct Farmed {
+    accepted: Vec<bool>,
+    refused_without_lean: usize,
+    stats: FarmStats,
+    own_cpu: Duration,
+    wall: Duration,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,7 +105,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let launcher = Launcher::current_exe();
     let toolchain = toolchain::discover(&launcher, &home, None).await?;
     let plain = baseline::run(&launcher, &toolchain, &texts).await.context("the hand-made file failed")?;
-    let (judged, cpu, wall) = judge(&texts, args.jobs, home).await?;
+    let Farmed { accepted: judged, refused_without_lean, stats, own_cpu, wall } =
+        judge(&texts, args.jobs, home).await?;
+    let cpu = stats.cpu + own_cpu;
+    let fresh = fresh(&args, &launcher, &toolchain, &texts, &judged).await?;
     let mut accepted: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (text, ours) in texts.iter().zip(&judged) {
         let (variant, _) = text.id.split_once('/').unwrap_or(("", ""));
@@ -85,8 +124,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         baseline: cost(texts.len(), plain.cpu, plain.wall),
         baseline_processes: plain.processes,
         farm: cost(texts.len(), cpu, wall),
+        farm_processes: stats.processes,
+        refused_without_lean,
+        farm_retries: stats.retries,
+        farm_own_cpu_s: own_cpu.as_secs_f64(),
         cpu_ratio: cpu.as_secs_f64() / plain.cpu.as_secs_f64(),
         disagreements: differ.map(|(text, (ours, _))| format!("{}: ours {ours}", text.id)).collect(),
+        fresh,
         accepted,
     };
     if args.json {
@@ -105,13 +149,69 @@ fn print(results: &Results) -> std::io::Result<()> {
             cost.cpu_s, cost.wall_s, cost.candidates_per_cpu_s
         ))?;
     }
-    output::data(&format!("hand-made file: {} process(es)", results.baseline_processes))?;
+    output::data(&format!("hand-made file  {} process(es)", results.baseline_processes))?;
+    output::data(&format!(
+        "farm            {} process(es), {} attempts without a verdict, {:.1} CPU s in proofloop itself",
+        results.farm_processes, results.farm_retries, results.farm_own_cpu_s
+    ))?;
+    output::data(&format!(
+        "farm            {} of {} refused by their text, without Lean",
+        results.refused_without_lean, results.candidates
+    ))?;
     output::data(&format!("CPU ratio       {:7.2}", results.cpu_ratio))?;
     for (variant, (accepted, all)) in &results.accepted {
         output::data(&format!("{variant:<15} {accepted} of {all} accepted by the farm"))?;
     }
     output::data(&format!("disagreements   {}", results.disagreements.len()))?;
-    results.disagreements.iter().try_for_each(|line| output::data(&format!("  {line}")))
+    results.disagreements.iter().try_for_each(|line| output::data(&format!("  {line}")))?;
+    print_fresh(&results.fresh)
+}
+
+fn print_fresh(fresh: &Fresh) -> std::io::Result<()> {
+    let Fresh { accepted, rejected, cpu_s, disagreements } = fresh;
+    if accepted.0 + rejected.0 == 0 {
+        return Ok(());
+    }
+    output::data(&format!(
+        "a process each  {} of {} accepted, {} of {} rejected swapped proofs, {cpu_s:.1} CPU s; disagreements {}",
+        accepted.0,
+        accepted.1,
+        rejected.0,
+        rejected.1,
+        disagreements.len()
+    ))?;
+    disagreements.iter().try_for_each(|line| output::data(&format!("  {line}")))
+}
+
+/// Gives swapped proofs a plain process each, evenly spread over those that the farm accepts and rejects.
+async fn fresh(
+    args: &Args,
+    launcher: &Launcher,
+    toolchain: &Toolchain,
+    texts: &[Text],
+    judged: &[bool],
+) -> anyhow::Result<Fresh> {
+    let mut fresh = Fresh::default();
+    for (ours, wanted) in [(true, args.fresh_accepted), (false, args.fresh_rejected)] {
+        let all: Vec<&Text> = texts
+            .iter()
+            .zip(judged)
+            .filter(|(text, judged)| **judged == ours && text.id.starts_with("swapped/"))
+            .map(|(text, _)| text)
+            .collect();
+        let count = wanted.min(all.len());
+        for index in 0..count {
+            let text = all[index * all.len() / count];
+            let (theirs, cpu) = baseline::alone(launcher, toolchain, text).await?;
+            fresh.cpu_s += cpu.as_secs_f64();
+            if theirs != ours {
+                fresh.disagreements.push(format!("{}: ours {ours}", text.id));
+            }
+        }
+        let done = (count, all.len());
+        if ours { fresh.accepted = done } else { fresh.rejected = done }
+    }
+    Ok(fresh)
 }
 
 fn cost(candidates: usize, cpu: Duration, wall: Duration) -> Cost {
@@ -153,12 +253,8 @@ fn candidates(problems: &[Problem], variants: bool) -> Vec<Text> {
     texts
 }
 
-/// Judges everything without a cache. The CPU time is that of all the processes that judged.
-async fn judge(
-    texts: &[Text],
-    jobs: Option<usize>,
-    home: PathBuf,
-) -> anyhow::Result<(Vec<bool>, Duration, Duration)> {
+/// Judges everything without a cache.
+async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Result<Farmed> {
     let settings = Settings {
         home,
         project: None,
@@ -169,7 +265,7 @@ async fn judge(
         cache: None,
     };
     let started = Instant::now();
-    let before = children_cpu()?;
+    let before = own_cpu()?;
     let farm = farm::start(&settings, &[Kind::Lean].into()).await?;
     let mut tickets = Vec::new();
     for text in texts {
@@ -180,23 +276,25 @@ async fn judge(
         };
         tickets.push(farm.submit(Candidate::Lean(candidate)).await?);
     }
-    let mut accepted = Vec::new();
+    let (mut accepted, mut refused_without_lean) = (Vec::new(), 0);
     for ticket in tickets {
         let judgement = ticket.judgement().await.context("the farm died")?;
         accepted.push(judgement.verdict.is_accepted());
+        // What no sandbox protected has not run.
+        refused_without_lean += usize::from(judgement.protection.is_empty());
     }
-    farm.close().await;
+    let stats = farm.close().await;
     let wall = started.elapsed();
-    Ok((accepted, children_cpu()?.saturating_sub(before), wall))
+    Ok(Farmed { accepted, refused_without_lean, stats, own_cpu: own_cpu()?.saturating_sub(before), wall })
 }
 
-/// CPU time of ended children and of this process, in which the sandbox's helpers and our own work are counted,
-/// too: the honest price of the farm, not only Lean's part of it.
-fn children_cpu() -> anyhow::Result<Duration> {
+/// CPU time of this process: the farm's own work, which belongs to its price. What the sandboxed processes use is
+/// told by the sandbox; the account of this process's children misses those whose helper was killed.
+fn own_cpu() -> anyhow::Result<Duration> {
     let text = std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
-    // Fields behind the command's name, which may hold spaces: utime, stime, cutime, cstime are 14 to 17.
+    // Fields behind the command's name, which may hold spaces: utime and stime are 14 and 15.
     let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    let ticks: u64 = fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     // The kernel's user interface counts in hundredths of a second on every Linux that we run on.
     Ok(Duration::from_millis(ticks * 10))
 }

@@ -5,7 +5,7 @@ use super::{Events, FarmSettings, FarmStats};
 use crate::cache::Cache;
 use crate::candidate::{Address, Candidate};
 use crate::verdict::{Checker, Judgement, Usage, Verdict};
-use crate::verifier::{Attempt, Verifier};
+use crate::verifier::{Attempt, UnitCost, Verifier};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct Submission {
 
 pub(super) enum Event {
     Attempted { job: JobId, attempt: Attempt },
-    UnitEnded { jobs: Vec<JobId> },
+    UnitEnded { jobs: Vec<JobId>, cost: UnitCost },
 }
 
 struct Job {
@@ -155,7 +155,7 @@ impl Actor {
             wanted.iter().filter_map(|id| self.jobs.get(id)).map(|job| Arc::clone(&job.candidate)).collect();
         let verifier = Arc::clone(&self.verifiers[verifier]);
         let cancel = self.cancel.clone();
-        let ended = UnitGuard { jobs: wanted.clone(), events: events.clone() };
+        let mut ended = UnitGuard { jobs: wanted.clone(), cost: UnitCost::default(), events: events.clone() };
         tokio::spawn(async move {
             let sender = ended.events.clone();
             let mut sink = |index: usize, attempt: Attempt| {
@@ -164,7 +164,7 @@ impl Actor {
                     let _never_fails = sender.send(Event::Attempted { job, attempt });
                 }
             };
-            verifier.judge(&candidates, &cancel, &mut sink).await;
+            ended.cost = verifier.judge(&candidates, &cancel, &mut sink).await;
             // Before the end is told: what the verifier clears away must not be left to a program that has ended.
             drop(verifier);
             drop(ended);
@@ -175,8 +175,10 @@ impl Actor {
         match event {
             Event::Attempted { job, attempt: Attempt::Judged(judgement) } => self.judged(job, *judgement),
             Event::Attempted { job, attempt: Attempt::Again { at_most } } => self.again(job, at_most),
-            Event::UnitEnded { jobs } => {
+            Event::UnitEnded { jobs, cost } => {
                 self.running -= 1;
+                self.stats.cpu += cost.cpu;
+                self.stats.processes += cost.processes;
                 // A panic or a forgotten candidate: whoever has no answer and is not queued again.
                 for id in jobs {
                     if self.jobs.contains_key(&id) && !self.dispatcher.is_queued(id) {
@@ -219,13 +221,14 @@ impl Actor {
 /// Says that a unit ended, also when its verifier panicked.
 struct UnitGuard {
     jobs: Vec<JobId>,
+    cost: UnitCost,
     events: Events,
 }
 
 impl Drop for UnitGuard {
     fn drop(&mut self) {
         let jobs = std::mem::take(&mut self.jobs);
-        let _never_fails = self.events.send(Event::UnitEnded { jobs });
+        let _never_fails = self.events.send(Event::UnitEnded { jobs, cost: self.cost });
     }
 }
 

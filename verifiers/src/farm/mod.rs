@@ -51,6 +51,11 @@ pub struct FarmStats {
     pub units: u64,
     /// Attempts without a verdict.
     pub retries: u64,
+    /// Processes that the verifiers started for a unit, so without a REPL that outlives it.
+    pub processes: u64,
+    /// User and system time of the processes that judged, whatever became of them. Not in it: what runs inside this
+    /// process (wasm, our own work), and units whose verifier panicked.
+    pub cpu: Duration,
 }
 
 /// The answer to one submission.

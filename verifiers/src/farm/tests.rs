@@ -3,7 +3,7 @@
 use super::*;
 use crate::candidate::{Kind, PythonCandidate};
 use crate::verdict::{Assurance, Checker, Usage, Verdict};
-use crate::verifier::{Attempt, Boxed, Lane, Sink, UnitSize};
+use crate::verifier::{Attempt, Boxed, Lane, Sink, UnitCost, UnitSize};
 use std::sync::Mutex;
 
 /// Obeys the code: `accept`, `refuse` (at once), `blame` (in company it kills the unit), `forget`, `panic`.
@@ -68,7 +68,7 @@ impl Verifier for Scripted {
         unit: &'a [Arc<Candidate>],
         cancel: &'a CancellationToken,
         sink: Sink<'a>,
-    ) -> Boxed<'a, ()> {
+    ) -> Boxed<'a, UnitCost> {
         Box::pin(async move {
             self.units.lock().expect("no panic holds it").push(unit.len());
             let blamed = unit.iter().position(|candidate| code(candidate) == "blame");
@@ -88,6 +88,7 @@ impl Verifier for Scripted {
                     sink(index, Attempt::Judged(Box::new(self.judgement(accepted))));
                 }
             }
+            UnitCost { cpu: Duration::from_micros(1_500), processes: 1 }
         })
     }
 }
@@ -129,6 +130,16 @@ async fn one_bad_candidate_costs_nobody_else_the_verdict() {
         assert_eq!(verdicts, ["accepted", expected, "accepted"], "{bad}");
         farm.close().await;
     }
+}
+
+/// Found in review: units without a verdict cost time, too, and it was counted nowhere.
+#[tokio::test]
+async fn what_came_to_nothing_is_paid_for_too() {
+    let farm = Farm::start(vec![Scripted::new()], &settings(None)).expect("starts");
+    judge_all(&farm, vec![candidate("accept", 1), candidate("blame", 2), candidate("accept", 3)]).await;
+    let stats = farm.close().await;
+    assert_eq!((stats.units, stats.retries, stats.processes), (3, 3, 3));
+    assert_eq!(stats.cpu, Duration::from_micros(4_500));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::toolchain::Toolchain;
 use super::verifier::{Source, bare, nonce, refuse};
 use crate::candidate::{Candidate, Kind};
 use crate::verdict::{Checker, Judgement, Reason, Usage, Verdict};
-use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitSize, Verifier};
+use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::process::{Launcher, Policy, Program};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -187,26 +187,30 @@ impl Verifier for LeanRepl {
         UNITS
     }
 
+    /// A worker outlives its units: their CPU time is counted, its process is not.
     fn judge<'a>(
         &'a self,
         unit: &'a [Arc<Candidate>],
         cancel: &'a CancellationToken,
         sink: Sink<'a>,
-    ) -> Boxed<'a, ()> {
+    ) -> Boxed<'a, UnitCost> {
         Box::pin(async move {
             let sources: Vec<Option<Source>> = unit.iter().map(|candidate| Source::of(candidate)).collect();
             let imports =
                 sources.iter().flatten().next().map(|source| source.imports.join("\n")).unwrap_or_default();
             let mut worker = self.take_worker(&imports);
+            let mut cost = UnitCost::default();
             for (index, source) in sources.iter().enumerate() {
                 let Some(source) = source else { continue };
                 let judgement = tokio::select! {
                     judgement = self.judge_one(&mut worker, &imports, source) => judgement,
                     () = cancel.cancelled() => bare(Verdict::Cancelled, Vec::new(), &self.checker),
                 };
+                cost.cpu += Duration::from_millis(judgement.usage.cpu_ms);
                 sink(index, Attempt::Judged(Box::new(judgement)));
             }
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((imports, worker));
+            cost
         })
     }
 }

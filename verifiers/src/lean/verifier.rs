@@ -11,7 +11,7 @@ use super::toolchain::Toolchain;
 use super::{RULES_VERSION, header};
 use crate::candidate::{Candidate, Kind, LeanCandidate};
 use crate::verdict::{Checker, Judgement, Message, Reason, Severity, Usage, Verdict};
-use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitSize, Verifier};
+use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::process::Launcher;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +42,15 @@ impl LeanBatch {
         bare(verdict, messages, &self.checker)
     }
 
-    async fn judge_unit(&self, unit: &[Arc<Candidate>], cancel: &CancellationToken, sink: Sink<'_>) {
+    async fn judge_unit(
+        &self,
+        unit: &[Arc<Candidate>],
+        cancel: &CancellationToken,
+        sink: Sink<'_>,
+    ) -> UnitCost {
         let sources: Vec<Option<Source>> = unit.iter().map(|candidate| Source::of(candidate)).collect();
         let Some(imports) = sources.iter().flatten().next().map(|source| source.imports.clone()) else {
-            return;
+            return UnitCost::default();
         };
         let positions: Vec<usize> = sources
             .iter()
@@ -62,7 +67,7 @@ impl LeanBatch {
                 positions
                     .into_iter()
                     .for_each(|index| sink(index, Attempt::Judged(Box::new(judgement.clone()))));
-                return;
+                return UnitCost::default();
             }
         };
         let layout = Layout::new(&imports, &items, &nonce, self.toolchain.prints_axioms);
@@ -78,7 +83,7 @@ impl LeanBatch {
             sink(positions[judged.index], attempt);
         };
         let place = (&self.launcher, &self.scratch);
-        batch_run::run(place, &self.toolchain, &layout, &self.limits, cancel, &mut report).await;
+        batch_run::run(place, &self.toolchain, &layout, &self.limits, cancel, &mut report).await
     }
 }
 
@@ -132,7 +137,7 @@ impl Verifier for LeanBatch {
         unit: &'a [Arc<Candidate>],
         cancel: &'a CancellationToken,
         sink: Sink<'a>,
-    ) -> Boxed<'a, ()> {
+    ) -> Boxed<'a, UnitCost> {
         Box::pin(self.judge_unit(unit, cancel, sink))
     }
 }

@@ -3,7 +3,7 @@
 use super::judge::{PythonJudge, PythonLimits};
 use crate::candidate::{Candidate, Kind, PythonCandidate};
 use crate::verdict::{Checker, Judgement, Message, Severity, Usage, Verdict};
-use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitSize, Verifier};
+use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::wasm::CancelFlag;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +90,7 @@ impl Verifier for PythonWasm {
         unit: &'a [Arc<Candidate>],
         cancel: &'a CancellationToken,
         sink: Sink<'a>,
-    ) -> Boxed<'a, ()> {
+    ) -> Boxed<'a, UnitCost> {
         Box::pin(async move {
             for (index, candidate) in unit.iter().enumerate() {
                 let judgement = match candidate.as_ref() {
@@ -99,6 +99,7 @@ impl Verifier for PythonWasm {
                 };
                 sink(index, Attempt::Judged(Box::new(judgement)));
             }
+            UnitCost::default() // no process but our own
         })
     }
 }

@@ -6,14 +6,19 @@ use super::scratch::Scratch;
 use super::tracker::{End, Outcome, Tracker};
 use crate::lean::toolchain::Toolchain;
 use crate::verdict::Usage;
-use crate::verifier::Limits;
-use proofloop_sandboxes::process::{Finished, Launcher, Outcome as ProcessOutcome, Policy, Session};
+use crate::verifier::{Limits, UnitCost};
+use proofloop_sandboxes::process::{
+    Finished, Launcher, Outcome as ProcessOutcome, Policy, Session, Usage as ProcessUsage,
+};
 use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Longest line of output that can be a message; longer ones are dropped and counted as a flood.
 const LINE_BYTES: usize = 4 << 20;
+
+/// From the end of its output to the end of the process; then it is killed.
+const END_ALLOWANCE: Duration = Duration::from_secs(10);
 
 /// One candidate's outcome with its share of what the process has cost since the last ones.
 #[derive(Debug)]
@@ -40,20 +45,27 @@ struct Reporter<'a> {
 
 impl Reporter<'_> {
     fn hand_on(&mut self, outcomes: Vec<(usize, Outcome)>, total: Usage) {
-        let count = u64::try_from(outcomes.len().max(1)).unwrap_or(u64::MAX);
-        let usage = Usage {
-            wall_ms: total.wall_ms.saturating_sub(self.accounted.wall_ms) / count,
-            cpu_ms: total.cpu_ms.saturating_sub(self.accounted.cpu_ms) / count,
-            peak_memory_bytes: total.peak_memory_bytes,
-        };
+        if outcomes.is_empty() {
+            return;
+        }
+        let wall = shares(total.wall_ms.saturating_sub(self.accounted.wall_ms), outcomes.len());
+        let cpu = shares(total.cpu_ms.saturating_sub(self.accounted.cpu_ms), outcomes.len());
         self.accounted = total;
-        for (index, outcome) in outcomes {
+        for ((index, outcome), (wall_ms, cpu_ms)) in outcomes.into_iter().zip(wall.zip(cpu)) {
+            let usage = Usage { wall_ms, cpu_ms, peak_memory_bytes: total.peak_memory_bytes };
             (self.report)(Judged { index, outcome, usage, protection: &self.protection });
         }
     }
 }
 
-/// Runs `layout` with `toolchain` in an empty directory and reports every candidate's outcome.
+/// `total` in `count` shares that add up to it and differ by at most 1, the larger ones first.
+fn shares(total: u64, count: usize) -> impl Iterator<Item = u64> {
+    let divisor = u64::try_from(count.max(1)).unwrap_or(u64::MAX);
+    (0..divisor).map(move |index| total / divisor + u64::from(index < total % divisor))
+}
+
+/// Runs `layout` with `toolchain` in an empty directory and reports every candidate's outcome; returns what the
+/// process has cost, however it ended.
 pub async fn run(
     (launcher, scratch): (&Launcher, &Scratch),
     toolchain: &Toolchain,
@@ -61,12 +73,12 @@ pub async fn run(
     limits: &Limits,
     cancel: &CancellationToken,
     report: Report<'_>,
-) {
+) -> UnitCost {
     let file_name = format!("{}.lean", layout.nonce);
     let mut tracker = Tracker::new(layout, &file_name);
     let mut reporter = Reporter { report, protection: Vec::new(), accounted: Usage::default() };
-    let (end, usage) = match start((launcher, scratch), toolchain, layout, &file_name, limits).await {
-        Err(cause) => (End::Unavailable(cause), Usage::default()),
+    let (end, spent) = match start((launcher, scratch), toolchain, layout, &file_name, limits).await {
+        Err(cause) => (End::Unavailable(cause), None),
         Ok((directory, mut session)) => {
             reporter.protection = session.protection().names();
             let clocks = Clocks { start: toolchain.start_allowance, candidate: limits.timeout };
@@ -76,7 +88,9 @@ pub async fn run(
             closed
         }
     };
+    let usage = spent.as_ref().map_or(reporter.accounted, measured);
     reporter.hand_on(tracker.finish(&end), usage);
+    spent.map_or_else(UnitCost::default, |spent| UnitCost { cpu: spent.cpu, processes: 1 })
 }
 
 /// How long may pass without progress.
@@ -88,7 +102,7 @@ struct Clocks {
     candidate: Duration,
 }
 
-fn measured(usage: &proofloop_sandboxes::process::Usage) -> Usage {
+fn measured(usage: &ProcessUsage) -> Usage {
     Usage::new(usage.wall, usage.cpu, usage.peak_memory_bytes)
 }
 
@@ -177,22 +191,15 @@ async fn follow(
     }
 }
 
-async fn close(session: Session, stop: Stop) -> (End, Usage) {
+async fn close(session: Session, stop: Stop) -> (End, Option<ProcessUsage>) {
     let finished = match stop {
-        Stop::EndOfOutput => {
-            tokio::time::timeout(Duration::from_secs(10), session.wait()).await.unwrap_or_else(|_elapsed| {
-                Err(proofloop_sandboxes::process::StartError::Helper {
-                    detail: "the program closed its output and did not end".to_owned(),
-                })
-            })
-        }
+        Stop::EndOfOutput => session.wait_at_most(END_ALLOWANCE).await,
         Stop::Stalled | Stop::Flood | Stop::Cancelled => session.kill().await,
     };
-    let finished = match finished {
-        Ok(finished) => finished,
-        Err(error) => return (End::Unavailable(crate::chain(&error)), Usage::default()),
-    };
-    (end_of(&stop, &finished), measured(&finished.usage))
+    match finished {
+        Ok(finished) => (end_of(&stop, &finished), Some(finished.usage)),
+        Err(error) => (End::Unavailable(crate::chain(&error)), None),
+    }
 }
 
 fn end_of(stop: &Stop, finished: &Finished) -> End {
@@ -204,6 +211,20 @@ fn end_of(stop: &Stop, finished: &Finished) -> End {
         (Stop::Stalled, _) | (_, ProcessOutcome::TimedOut | ProcessOutcome::CpuLimit) => End::Stalled,
         (Stop::EndOfOutput, ProcessOutcome::Exited { .. }) => End::Exited,
         (Stop::EndOfOutput, ProcessOutcome::Signaled { signal }) => End::Died(format!("signal {signal}")),
-        (Stop::EndOfOutput, ProcessOutcome::Cancelled) => End::Cancelled,
+        (Stop::EndOfOutput, ProcessOutcome::Cancelled) => {
+            End::Unavailable("the program closed its output and did not end".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_in_shares() {
+        assert_eq!(shares(11, 4).collect::<Vec<_>>(), [3, 3, 3, 2]);
+        assert_eq!(shares(2, 3).collect::<Vec<_>>(), [1, 1, 0]);
+        assert_eq!(shares(7, 1).collect::<Vec<_>>(), [7]);
     }
 }

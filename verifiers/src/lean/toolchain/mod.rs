@@ -10,6 +10,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Since 4.24 Lean gives up after a hundred errors, which a batch of wrong proofs has soon. The option is only read
+/// from the command line.
+const NO_ERROR_LIMIT: &str = "-DmaxErrors=0";
+
 /// A Lean that can be started.
 #[derive(Debug, Clone)]
 pub struct Toolchain {

@@ -1,6 +1,6 @@
 //! A native Lean: on the PATH, from elan, or a Lake project's own.
 
-use super::{Toolchain, ToolchainError};
+use super::{NO_ERROR_LIMIT, Toolchain, ToolchainError};
 use crate::install;
 use crate::verifier::UnitSize;
 use proofloop_sandboxes::process::{Launcher, Layer, Outcome, Policy, Program};
@@ -110,11 +110,12 @@ async fn toolchain(
         identity.push_str(manifest);
     }
     read_only.push(prefix.to_path_buf());
+    let arguments = if limits_errors(&identity) { vec![NO_ERROR_LIMIT.into()] } else { Vec::new() };
     Ok(Toolchain {
         source,
         identity,
         executable,
-        arguments: Vec::new(),
+        arguments,
         env,
         read_only,
         unit_size,
@@ -122,6 +123,13 @@ async fn toolchain(
         start_allowance: Duration::from_secs(300),
         repl: install::on_path("repl"),
     })
+}
+
+/// Whether this version surely knows the option `maxErrors`: it came with 4.24, and an unknown option is an error.
+fn limits_errors(version: &str) -> bool {
+    let numbers = version.split_once("version ").map_or("", |(_, rest)| rest);
+    let mut numbers = numbers.split('.').map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(4), Some(25))
 }
 
 /// Runs a trusted program of the toolchain and returns what it prints.
@@ -161,5 +169,23 @@ async fn ask(
         Ok(finished.stdout.to_string_lossy().into_owned())
     } else {
         Err(broken(format!("{:?}: {}", finished.outcome, finished.stderr.to_string_lossy().trim())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_version_that_knows_the_option_gets_it() {
+        for (version, knows) in [
+            ("Lean (version 4.28.0-pre, x86_64-unknown-linux-gnu, commit 38f3c0c4, Release)", true),
+            ("Lean (version 4.25.0, x86_64", true),
+            ("Lean (version 4.9.1, x86_64", false),
+            ("Lean (version 5.0.0", true),
+            ("something else", false),
+        ] {
+            assert_eq!(limits_errors(version), knows, "{version}");
+        }
     }
 }

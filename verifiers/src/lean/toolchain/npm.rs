@@ -3,7 +3,7 @@
 //! The package's glue code is changed in a copy, at installation: without the first two changes a start takes
 //! minutes and gigabytes, with the last one Lean sees two directories of the host and nothing else.
 
-use super::Toolchain;
+use super::{NO_ERROR_LIMIT, Toolchain};
 use crate::install::{self, InstallError};
 use crate::verifier::UnitSize;
 use proofloop_sandboxes::process::Launcher;
@@ -16,9 +16,17 @@ const MANIFEST: &str = include_str!("../../../npm/lean/package.json");
 const LOCK: &str = include_str!("../../../npm/lean/package-lock.json");
 
 /// A start costs about 9 CPU seconds, a candidate about 0.05: few, large units. But Lean's frontend recurses once
-/// for each command of a file, and this build overflows its stack somewhere above 5,000 of them, before it has
-/// reported anything; a candidate takes seven.
-const UNITS: UnitSize = UnitSize { worth_a_start: 384, most: 512 };
+/// for each command of a file, and a candidate takes seven or eight. Measured: the thread that elaborates takes about
+/// 0.8 KiB of stack for each (with Node's 4 MiB it overflowed at 5,000 to 8,000 commands, with 8 MiB it did not), and
+/// the main thread, which reports, dies at 28,700 commands in its 8 MB.
+const UNITS: UnitSize = UnitSize { worth_a_start: 384, most: 1024 };
+
+/// What a worker thread of Node gets instead of 4 MiB; stands in [`CHANGES`], too.
+const WORKER_STACK_MIB: u32 = 32;
+
+/// Lean's own stack in the linear memory of its threads (8 MiB by default). The build does not check it, so it keeps
+/// the proportion of 2 to 1 to Node's stack, which is checked and has to overflow first.
+const LINEAR_STACK_KIB: u32 = 2 * 1024 * WORKER_STACK_MIB;
 
 /// Each change: what it is for, the text that must occur exactly once, and what replaces it.
 const CHANGES: &[(&str, &str, &str)] = &[
@@ -36,6 +44,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "one pool thread: each one instantiates the whole module",
         "var pthreadPoolSize=4",
         "var pthreadPoolSize=1",
+    ),
+    (
+        "a file of many commands recurses deeply in a worker thread",
+        "new Worker(pthreadMainJs,{workerData:\"em-pthread\",name:\"em-pthread\"})",
+        "new Worker(pthreadMainJs,{workerData:\"em-pthread\",name:\"em-pthread\",resourceLimits:{stackSizeMb:32}})",
     ),
     (
         "reading `process.stdin.fd` makes the pipe non-blocking and fails",
@@ -82,6 +95,8 @@ pub fn installed(home: &Path) -> Option<Toolchain> {
     let mut arguments: Vec<std::ffi::OsString> = vec!["--stack-size=8000".into()];
     arguments.push(directory.join("lean.js").into());
     arguments.push("-j1".into());
+    arguments.push(format!("--tstack={LINEAR_STACK_KIB}").into());
+    arguments.push(NO_ERROR_LIMIT.into());
     Some(Toolchain {
         source: "npm",
         identity: installed.identity,
@@ -180,6 +195,12 @@ fn unpack_library(archive: &Path, target: &Path) -> Result<(), InstallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worker_stack_is_what_the_change_says() {
+        let setting = format!("stackSizeMb:{WORKER_STACK_MIB}}}");
+        assert_eq!(CHANGES.iter().filter(|(_, _, to)| to.contains(&setting)).count(), 1);
+    }
 
     #[test]
     fn every_change_must_find_its_place_exactly_once() {
