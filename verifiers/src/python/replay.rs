@@ -169,12 +169,15 @@ impl<M: Machine, F: Fn() -> Result<M, WasmError>> Tester<F, M> {
         Ok(said)
     }
 
-    /// Starts T and tells it everything so far; it must ask on the way what it asked before.
+    /// Starts T and tells it everything so far. It asks on the way what it asked before, or a limit ends it.
     fn come_alive(&mut self) -> Result<Said, WasmError> {
         let mut live = (self.start)()?;
         let mut said = Said::Nothing;
         for message in self.untold.drain(..) {
             said = speak(&mut live, message);
+            if let Said::Ended { .. } = said {
+                break;
+            }
         }
         self.live = Some(live);
         Ok(said)
@@ -211,6 +214,32 @@ mod tests {
         fn usage(&self) -> WasmUsage {
             WasmUsage::default()
         }
+    }
+
+    /// Found in review: a T that was stopped while it was told what it had missed went on to be told the rest.
+    #[test]
+    fn an_end_on_the_way_is_the_end() {
+        struct Slow(u32);
+        impl Machine for Slow {
+            fn tell(&mut self, message: Vec<u8>) -> Step {
+                self.0 += 1;
+                match self.0 {
+                    2 => Step::Finished(None, Outcome::Timeout),
+                    _ => Step::Waiting(Some(message)),
+                }
+            }
+
+            fn usage(&self) -> WasmUsage {
+                WasmUsage::default()
+            }
+        }
+        let (memory, starts) = (Memory::default(), Cell::new(0));
+        conversation(&memory, &[1], &starts, &["job", "a"]);
+        let mut tester = Tester::new(memory, &[1], || Ok(Slow(0)));
+        let said: Vec<_> =
+            ["job", "a", "new"].map(|message| tester.tell(message.into()).expect("Slow starts")).into();
+        let timeout = Said::Ended { report: None, outcome: Outcome::Timeout, memory_refused: false };
+        assert_eq!(said[2], timeout);
     }
 
     fn conversation(memory: &Memory, limits: &[u64], starts: &Cell<u32>, messages: &[&str]) -> Vec<Said> {
