@@ -174,10 +174,11 @@ fn check(
     Ok(())
 }
 
-/// A search of the whole library takes 12 CPU seconds, and the machine may be busy: one minute.
+/// A search of the whole library takes 12 CPU seconds and the machine may be busy, but what never ends is out of memory
+/// after about 90: between the two.
 #[test]
 fn real_lean_attack_suite() -> Result<(), Box<dyn Error>> {
-    check(include_str!("suites/lean.md"), lean, &["--timeout", "60s"])
+    check(include_str!("suites/lean.md"), lean, &["--timeout", "30s"])
 }
 
 #[test]

@@ -24,8 +24,9 @@ const UNITS: UnitSize = UnitSize { worth_a_start: 384, most: 1024 };
 /// What a worker thread of Node gets instead of 4 MiB; stands in [`CHANGES`], too.
 const WORKER_STACK_MIB: u32 = 32;
 
-/// Lean's own stack in the linear memory of its threads (8 MiB by default). The build does not check it, so it keeps
-/// the proportion of 2 to 1 to Node's stack, which is checked and has to overflow first.
+/// Lean's own stack in the linear memory of its threads (8 MiB by default). Nothing checks it, so it keeps the proportion
+/// of 2 to 1 to Node's stack, which is checked and has to overflow first. Measured: endless recursions in the elaborator
+/// and in the kernel had used 2.5 and 5.7 MB of it when Node's stack was full.
 const LINEAR_STACK_KIB: u32 = 2 * 1024 * WORKER_STACK_MIB;
 
 /// Each change: what it is for, the text that must occur exactly once, and what replaces it.
