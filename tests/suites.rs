@@ -28,6 +28,11 @@ impl Case {
         self.text(info).ok_or_else(|| format!("{}: no block `{info}`", self.id).into())
     }
 
+    /// Whether the suite allows this verdict, too: which limit is hit first may depend on the machine.
+    fn also_allows(&self, said: &str) -> bool {
+        self.expect.get("or").is_some_and(|others| others.split(", ").any(|other| other == said))
+    }
+
     /// Verdict and reason as the suite wants them.
     fn expected(&self) -> String {
         let verdict = self.expect.get("verdict").map_or("(none given)", String::as_str);
@@ -164,7 +169,7 @@ fn check(
     for case in &cases {
         let report = reports.get(&case.id).ok_or_else(|| format!("{}: no report", case.id))?;
         let (expected, said) = (case.expected(), said(report));
-        if said != expected {
+        if said != expected && !case.also_allows(&said) {
             let (reason, messages) = (&report["reason"], &report["messages"]);
             wrong.push(format!("{}: expected {expected}, got {said} ({reason}) {messages}", case.id));
         }
@@ -174,11 +179,10 @@ fn check(
     Ok(())
 }
 
-/// A search of the whole library takes 12 CPU seconds and the machine may be busy, but what never ends is out of memory
-/// after about 90: between the two.
+/// A search of the whole library takes 12 CPU seconds, and the machine may be busy: one minute.
 #[test]
 fn real_lean_attack_suite() -> Result<(), Box<dyn Error>> {
-    check(include_str!("suites/lean.md"), lean, &["--timeout", "30s"])
+    check(include_str!("suites/lean.md"), lean, &["--timeout", "60s"])
 }
 
 #[test]
