@@ -17,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Tasks of our own in the form of HumanEval, for machines without a data set.
 const TASKS: &str = include_str!("tasks.jsonl");
-/// How many samples of each problem the guest judges, as pass@k does: the first one costs most, since what the tests
-/// say to values that they have seen is remembered.
+/// How many samples of each problem the guest judges: the first one costs most, since what the tests say to values that
+/// they have seen is remembered.
 const SAMPLES: usize = 8;
+/// Samples per problem for which the ratio is shown, as pass@k draws them.
+const RATIOS_AT: [u32; 3] = [1, 8, 32];
 /// How often the native process is run for each problem; the median counts.
 const NATIVE_ROUNDS: usize = 3;
 /// How many of the problems on which the guest costs more are shown.
@@ -43,7 +45,6 @@ pub(in super::super) struct Args {
 struct Results {
     guest: String,
     native: String,
-    samples_per_problem: usize,
     /// Of all problems together.
     total: Cost,
     /// Of the medians over the problems.
@@ -56,11 +57,11 @@ struct Results {
 struct Cost {
     /// The first sample of a problem.
     guest_first_cpu_ms: f64,
-    /// The mean over all samples.
-    guest_cpu_ms: f64,
+    /// The mean over further samples that behave like it.
+    guest_further_cpu_ms: f64,
     native_cpu_ms: f64,
-    /// Native over the guest's mean: how many times the checks per CPU second the guest makes.
-    ratio: f64,
+    /// How many times the checks per CPU second the guest makes, with 1, 8 and 32 samples of each problem.
+    ratios: [f64; RATIOS_AT.len()],
 }
 
 #[derive(Debug, Serialize)]
@@ -71,8 +72,11 @@ struct Problem {
 }
 
 impl Cost {
-    fn new(guest_first_cpu_ms: f64, guest_cpu_ms: f64, native_cpu_ms: f64) -> Self {
-        Self { guest_first_cpu_ms, guest_cpu_ms, native_cpu_ms, ratio: native_cpu_ms / guest_cpu_ms }
+    fn new(guest_first_cpu_ms: f64, guest_further_cpu_ms: f64, native_cpu_ms: f64) -> Self {
+        let ratios = RATIOS_AT.map(f64::from).map(|samples| {
+            samples * native_cpu_ms / (guest_first_cpu_ms + (samples - 1.0) * guest_further_cpu_ms)
+        });
+        Self { guest_first_cpu_ms, guest_further_cpu_ms, native_cpu_ms, ratios }
     }
 
     fn over(problems: &[Problem], summary: impl Fn(Vec<f64>) -> f64) -> Self {
@@ -80,7 +84,7 @@ impl Cost {
             |field: fn(&Self) -> f64| summary(problems.iter().map(|problem| field(&problem.cost)).collect());
         Self::new(
             of(|cost| cost.guest_first_cpu_ms),
-            of(|cost| cost.guest_cpu_ms),
+            of(|cost| cost.guest_further_cpu_ms),
             of(|cost| cost.native_cpu_ms),
         )
     }
@@ -102,13 +106,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
             let cpu = native.check(&candidate).await.with_context(|| format!("{id} in the native Python"))?;
             native_cpu_ms.push(cpu.as_secs_f64() * 1e3);
         }
-        let first = guest_cpu_ms[0];
-        problems.push(Problem { id, cost: Cost::new(first, mean(&guest_cpu_ms), median(native_cpu_ms)) });
+        problems.push(Problem {
+            id,
+            cost: Cost::new(guest_cpu_ms[0], mean(&guest_cpu_ms[1..]), median(native_cpu_ms)),
+        });
     }
     let results = Results {
         guest: judge.checker().toolchain,
         native: format!("{} -I -S", native.python.display()),
-        samples_per_problem: SAMPLES,
         total: Cost::over(&problems, |values| values.iter().sum()),
         median: Cost::over(&problems, median),
         problems,
@@ -122,25 +127,28 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 fn print(results: &Results) -> std::io::Result<()> {
-    let Results { guest, native, samples_per_problem, total, median, problems } = results;
+    let Results { guest, native, total, median, problems } = results;
     output::data(&format!(
-        "guest   {guest}, {samples_per_problem} samples of each problem\n\
+        "guest   {guest}\n\
          native  {native}, a fresh process for each check\n\
-         CPU milliseconds per check; the ratio is native to the mean of all samples"
+         CPU milliseconds per check, and how many times the checks per CPU second the guest makes at k samples a problem"
     ))?;
+    let [k1, k8, k32] = RATIOS_AT.map(|samples| format!("k = {samples}"));
     output::data(&format!(
-        "{:<24} {:>12} {:>12} {:>12} {:>7}",
-        "", "first sample", "all samples", "native", "ratio"
+        "{:<20} {:>12} {:>15} {:>9} {k1:>7} {k8:>7} {k32:>7}",
+        "", "first sample", "further samples", "native"
     ))?;
     let row = |name: &str, cost: &Cost| {
-        let Cost { guest_first_cpu_ms, guest_cpu_ms, native_cpu_ms, ratio } = cost;
+        let Cost { guest_first_cpu_ms: first, guest_further_cpu_ms: further, native_cpu_ms: native, ratios } =
+            cost;
+        let [k1, k8, k32] = ratios;
         output::data(&format!(
-            "{name:<24} {guest_first_cpu_ms:>12.2} {guest_cpu_ms:>12.2} {native_cpu_ms:>12.2} {ratio:>7.1}"
+            "{name:<20} {first:>12.2} {further:>15.2} {native:>9.2} {k1:>7.1} {k8:>7.1} {k32:>7.1}"
         ))
     };
     row(&format!("sum of {} problems", problems.len()), total)?;
     row("median problem", median)?;
-    let loss = |problem: &Problem| problem.cost.guest_cpu_ms - problem.cost.native_cpu_ms;
+    let loss = |problem: &Problem| problem.cost.guest_further_cpu_ms - problem.cost.native_cpu_ms;
     let mut worst: Vec<&Problem> = problems.iter().filter(|problem| loss(problem) > 0.0).collect();
     worst.sort_by(|a, b| loss(b).total_cmp(&loss(a)));
     worst.iter().take(SHOWN).try_for_each(|problem| row(&problem.id, &problem.cost))
