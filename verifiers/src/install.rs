@@ -4,6 +4,7 @@
 //! scripts are off. A package is unpacked beside its place and renamed, so that a half-done one is never used.
 
 use proofloop_sandboxes::process::{Launcher, Network, Outcome, Policy, Program, StartError};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -165,7 +166,9 @@ async fn client(
         cwd: directory.to_path_buf(),
         stdin: Vec::new(),
     };
-    let policy = trusted_policy(directory);
+    let temporary = directory.join(".tmp");
+    std::fs::create_dir_all(&temporary).map_err(InstallError::io("create", &temporary))?;
+    let policy = trusted_policy(directory, &temporary);
     let finished = launcher
         .run(&program, &policy, &CancellationToken::new())
         .await
@@ -180,10 +183,17 @@ async fn client(
 }
 
 /// What a package manager needs: configuration and certificates from anywhere on the host, and the network.
-/// Layers that a host lacks are not missed here, since nothing untrusted runs.
-fn trusted_policy(directory: &Path) -> Policy {
+/// Layers that a host lacks are not missed here, since nothing untrusted runs. `temporary` lies in `directory`: the
+/// sandbox's own `/tmp` is too small for what is downloaded.
+fn trusted_policy(directory: &Path, temporary: &Path) -> Policy {
     let top = std::fs::read_dir("/").into_iter().flatten().flatten().map(|entry| entry.path());
     let hidden = ["/proc", "/sys", "/dev", "/tmp", "/lost+found"];
+    let mut env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    for name in ["TMPDIR", "TMP", "TEMP"] {
+        env.insert(name.to_owned(), temporary.to_string_lossy().into_owned());
+    }
     Policy {
         wall: DOWNLOAD_TIME,
         memory_bytes: 4 << 30,
@@ -192,7 +202,7 @@ fn trusted_policy(directory: &Path) -> Policy {
         network: Network::Host,
         read_only: top.filter(|path| !hidden.iter().any(|hidden| Path::new(hidden) == path)).collect(),
         writable: vec![directory.to_path_buf()],
-        env: std::env::vars().collect(),
+        env,
         optional: proofloop_sandboxes::process::Layer::ALL.into_iter().collect(),
         ..Policy::default()
     }
