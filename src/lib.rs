@@ -3,4 +3,5 @@
 //! This crate joins the parts (`sandboxes`, `verifiers`, `datasets`) into commands. See ARCHITECTURE.md.
 
 pub mod cli;
+pub mod model;
 pub mod records;

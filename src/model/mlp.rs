@@ -1,0 +1,39 @@
+//! The MLP: `y = W_down (silu(W_gate x) * W_up x)` (arXiv 2002.05202), [batch, length, hidden] to the same.
+
+use candle_core::Tensor;
+
+use super::config::ModelConfig;
+use super::error::Result;
+use super::linear::Linear;
+use super::lora::Lora;
+use super::ops;
+use super::parameter::{Mode, Source};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Mlp {
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl Mlp {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        source: &Source<'_>,
+        lora: Option<&Lora>,
+        name: &str,
+    ) -> Result<Self> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let linear = |part: &str, sizes| Linear::new(source, lora, &format!("{name}.{part}"), sizes, false);
+        Ok(Self {
+            gate: linear("gate_proj", (hidden, inner))?,
+            up: linear("up_proj", (hidden, inner))?,
+            down: linear("down_proj", (inner, hidden))?,
+        })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
+        let (gate, up) = (self.gate.forward(x, mode)?, self.up.forward(x, mode)?);
+        self.down.forward(&ops::swiglu(&gate, &up)?, mode)
+    }
+}
