@@ -73,8 +73,8 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The model failed.
-    #[error("the model failed")]
+    /// The model's files, or its computation.
+    #[error(transparent)]
     Model(#[from] ModelError),
     /// A tensor operation failed: shapes, devices, memory.
     #[error("tensor operation failed")]

@@ -271,6 +271,9 @@ impl<'a> Trainer<'a> {
         let is_due = |every: Option<NonZeroU64>, step: u64| {
             every.is_some_and(|every| step.is_multiple_of(every.get()))
         };
+        if plan.evaluate_every.is_some() {
+            check_examples(&self.model, evaluation)?;
+        }
         let mut saved = self.steps();
         let finish = loop {
             if self.steps() >= plan.steps {

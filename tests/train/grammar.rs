@@ -55,7 +55,7 @@ fn entropy() -> f64 {
 #[test]
 fn a_grammar_is_learnt_to_its_entropy() {
     let mut random = Random(1);
-    let examples: Vec<_> = (0..20_000).map(|_| example(&mut random)).collect();
+    let examples: Vec<_> = (0..50_000).map(|_| example(&mut random)).collect();
     let held_out: Vec<_> = (0..1000).map(|_| example(&mut random)).collect();
     let config = ModelConfig {
         hidden_size: 48,
@@ -65,7 +65,7 @@ fn a_grammar_is_learnt_to_its_entropy() {
         ..ModelConfig::nano(10)
     };
     let model = Decoder::init(config, 1, DType::F32, &CPU).expect("made");
-    let steps = 500;
+    let steps = 1500;
     let settings = Settings {
         batch_examples: number(32),
         micro_batch_tokens: number(16 * 13),
@@ -80,7 +80,7 @@ fn a_grammar_is_learnt_to_its_entropy() {
         ..settings()
     };
     let mut trainer = Trainer::new(model, &examples, settings).expect("a trainer");
-    let plan = Plan { steps, evaluate_every: NonZeroU64::new(100), save_every: None };
+    let plan = Plan { steps, evaluate_every: NonZeroU64::new(300), save_every: None };
     let (mut reports, mut evaluations) = (Vec::new(), Vec::new());
     let mut progress = |progress: &Progress| match progress {
         Progress::Step(report) => reports.push(*report),
