@@ -30,7 +30,6 @@ pub(crate) struct Attention {
     key_norm: Option<Norm>,
     heads: usize,
     kv_heads: usize,
-    head_dim: usize,
     scale: f64,
 }
 
@@ -65,7 +64,6 @@ impl Attention {
             key_norm: norm("k_norm")?,
             heads: config.heads,
             kv_heads: config.kv_heads,
-            head_dim: d,
             scale: 1.0 / (d as f64).sqrt(),
         })
     }
@@ -95,28 +93,22 @@ impl Attention {
     }
 
     fn project(&self, x: &Tensor, rotation: &Rotation, mode: Mode<'_>) -> Result<Projected> {
-        let (batch, length, _) = x.dims3()?;
-        let heads = |projection: &Linear, heads: usize| -> Result<Tensor> {
-            Ok(projection.forward(x, mode)?.reshape((batch, length, heads, self.head_dim))?)
-        };
         let normed = |x: Tensor, norm: &Option<Norm>| match norm {
             Some(norm) => norm.forward(&x, mode),
             None => Ok(x),
         };
-        let query = normed(heads(&self.query, self.heads)?, &self.query_norm)?;
-        let key = normed(heads(&self.key, self.kv_heads)?, &self.key_norm)?;
-        let value = heads(&self.value, self.kv_heads)?.transpose(1, 2)?.contiguous()?;
-        let below = self.heads / self.kv_heads * length;
-        let query = ops::rope(&query, rotation)?.reshape((batch, self.kv_heads, below, self.head_dim))?;
-        Ok(Projected { query, key: ops::rope(&key, rotation)?, value })
+        let query = normed(self.query.forward(x, mode)?, &self.query_norm)?;
+        let key = normed(self.key.forward(x, mode)?, &self.key_norm)?;
+        Ok(Projected {
+            query: ops::rope(&query, self.heads, self.kv_heads, rotation)?,
+            key: ops::rope(&key, self.kv_heads, self.kv_heads, rotation)?,
+            value: ops::split_heads(&self.value.forward(x, mode)?, self.kv_heads)?,
+        })
     }
 
     /// Heads [batch, kv_heads, group * length, d] side by side and projected: [batch, length, hidden].
     fn join(&self, heads: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let (batch, _, below, d) = heads.dims4()?;
-        let length = below / (self.heads / self.kv_heads);
-        let split = heads.reshape((batch, self.heads, length, d))?;
-        self.output.forward(&split.transpose(1, 2)?.reshape((batch, length, self.heads * d))?, mode)
+        self.output.forward(&ops::join_heads(heads, self.heads)?, mode)
     }
 
     /// The rows of one run, over the prefix that they share and what each has of its own.

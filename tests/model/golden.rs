@@ -7,7 +7,7 @@ use proofloop::model::{Decoder, Layout, Lora, ModelConfig, SaveOptions};
 
 use crate::common::{CPU, relative, train_logits};
 
-/// Measured: at most 2e-6.
+/// What issue 3 asks for, in f32.
 const TOLERANCE: f64 = 1e-4;
 
 fn folder(name: &str) -> PathBuf {

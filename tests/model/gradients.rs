@@ -81,6 +81,24 @@ fn every_adapter_has_the_right_gradient() {
     }
 }
 
+/// The plain operations that a GPU trains with: here in bf16, against our kernels.
+#[test]
+fn without_kernels_gradients_reach_every_parameter_too() {
+    for config in configs() {
+        let (exact, half) = (model(&config, DType::F64), model(&config, DType::BF16));
+        let gradients = |model: &Decoder| loss(model, &batch(model)).backward().expect("backward");
+        let (wanted, found) = (gradients(&exact), gradients(&half));
+        for (name, var) in named(half.parameters()) {
+            let found = found.get(var).unwrap_or_else(|| panic!("{name} has no gradient"));
+            let wanted = wanted.get(&exact.parameters()[name]).expect("a gradient");
+            let (found, wanted) = (numbers(found), numbers(wanted));
+            let dot = |left: &[f64], right: &[f64]| left.iter().zip(right).map(|(l, r)| l * r).sum::<f64>();
+            let cosine = dot(&found, &wanted) / (dot(&found, &found) * dot(&wanted, &wanted)).sqrt();
+            assert!(cosine > 0.98, "{name}: cosine {cosine}");
+        }
+    }
+}
+
 #[test]
 fn a_layer_run_again_gives_the_same_gradient() {
     // Gradient checkpointing by hand: each layer from its detached input, then backwards with that input as a variable.

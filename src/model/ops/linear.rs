@@ -12,37 +12,36 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, D, Layout, Resu
 /// # Errors
 /// Shapes, dtypes or devices don't fit.
 pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let mut dims = x.dims().to_vec();
-    let (outputs, inputs) = weight.dims2()?;
-    let width = x.dim(D::Minus1)?;
-    if width != inputs {
-        candle_core::bail!("linear: x has width {width}, the weight takes {inputs}");
+    let inputs = weight.dim(1)?;
+    if x.dim(D::Minus1)? != inputs || inputs == 0 {
+        candle_core::bail!("linear: x is {:?}, the weight {:?}", x.shape(), weight.shape());
     }
-    let rows = x.elem_count() / inputs.max(1);
-    let flat = x.reshape((rows, inputs))?.contiguous()?;
-    let y = if weight.track_op() {
-        flat.apply_op2(weight, Trained)?
-    } else if flat.track_op() {
-        flat.apply_op1(Frozen { weight: weight.clone() })?
+    // Of any rank: a reshape on each side would cost backward a pass over the activations each.
+    let x = x.contiguous()?;
+    if weight.track_op() {
+        x.apply_op2(weight, Trained)
     } else {
-        flat.matmul(&weight.t()?)?
-    };
-    let last = dims.len() - 1;
-    dims[last] = outputs;
-    y.reshape(dims)
+        x.apply_op1(Frozen { weight: weight.clone() })
+    }
 }
 
-/// (batch, rows, columns, inner) and the layout of `W^T`.
-fn geometry(x: &Layout, weight: &Layout) -> Result<((usize, usize, usize, usize), Layout)> {
-    let (rows, inner) = x.shape().dims2()?;
-    let (columns, _) = weight.shape().dims2()?;
-    Ok(((1, rows, columns, inner), weight.transpose(0, 1)?))
-}
-
+/// The product with the rows of `x` put below each other, and the shape that belongs to it.
 fn forward<B: BackendStorage>(x: &B, x_layout: &Layout, w: &B, w_layout: &Layout) -> Result<(B, Shape)> {
-    let (sizes, transposed) = geometry(x_layout, w_layout)?;
-    let y = x.matmul(w, sizes, x_layout, &transposed)?;
-    Ok((y, Shape::from((sizes.1, sizes.2))))
+    let (columns, inner) = w_layout.shape().dims2()?;
+    let mut dims = x_layout.dims().to_vec();
+    let rows = x_layout.shape().elem_count() / inner;
+    let flat = Layout::contiguous_with_offset((rows, inner), x_layout.start_offset());
+    let y = x.matmul(w, (1, rows, columns, inner), &flat, &w_layout.transpose(0, 1)?)?;
+    if let Some(last) = dims.last_mut() {
+        *last = columns;
+    }
+    Ok((y, Shape::from(dims)))
+}
+
+/// Rows below each other; free, for what is contiguous and not tracked.
+fn flat(tensor: &Tensor) -> Result<Tensor> {
+    let width = tensor.dim(D::Minus1)?;
+    tensor.detach().contiguous()?.reshape(((), width))
 }
 
 /// Both factors get a gradient.
@@ -81,8 +80,9 @@ impl CustomOp2 for Trained {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         // Detached: a gradient must not keep the graph of what it was computed from.
-        let dx = if x.track_op() { Some(dy.matmul(&w.detach())?) } else { None };
-        let dw = dy.t()?.matmul(&x.detach())?;
+        let dy = flat(dy)?;
+        let dx = if x.track_op() { Some(dy.matmul(&w.detach())?.reshape(x.shape())?) } else { None };
+        let dw = dy.t()?.matmul(&flat(x)?)?;
         Ok((dx, Some(dw)))
     }
 }
@@ -117,8 +117,8 @@ impl CustomOp1 for Frozen {
         }
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(dy.matmul(&self.weight)?))
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(flat(dy)?.matmul(&self.weight)?.reshape(x.shape())?))
     }
 }
 

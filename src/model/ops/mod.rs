@@ -9,6 +9,7 @@
 //! A tensor that is not tracked gets no graph: the same functions serve training and generation.
 
 mod cross_entropy;
+mod heads;
 mod linear;
 mod mask;
 mod real;
@@ -18,6 +19,7 @@ mod softmax;
 mod swiglu;
 
 pub use cross_entropy::cross_entropy;
+pub use heads::{join_heads, split_heads};
 pub use linear::linear;
 pub use mask::{Mask, Span};
 pub use rms_norm::rms_norm;

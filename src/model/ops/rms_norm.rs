@@ -1,4 +1,4 @@
-//! Root-mean-square norm over the last dimension (arXiv 1910.07467):
+//! Root-mean-square norm over the last dimension, or over each of the equal parts of it (heads) (arXiv 1910.07467):
 //! `y_j = w_j x_j r`, with `r = 1 / sqrt(mean(x^2) + eps)`.
 //!
 //! Backward, with `n` the width: `dx_j = r (w_j g_j - x_j r^2 / n * sum_i w_i g_i x_i)`, `dw_j = sum over rows of
@@ -11,19 +11,26 @@ use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "rms-norm";
 
-/// Norm of `x` [..., n] with the weights `w` [n].
+/// Norm of `x` [..., n], or of each head of `x` [..., heads * n], with the weights `w` [n].
 ///
 /// # Errors
 /// Shapes, dtypes or devices don't fit.
 pub fn rms_norm(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
-    if x.dim(D::Minus1)? != w.dims1()? {
+    let (all, width) = (x.dim(D::Minus1)?, w.dims1()?);
+    if width == 0 || !all.is_multiple_of(width) {
         candle_core::bail!("{NAME}: x is {:?}, the weight {:?}", x.shape(), w.shape());
     }
     let x = x.contiguous()?;
     if has_kernel(&x) {
         return x.apply_op2(w, Fused { eps });
     }
-    if x.track_op() || w.track_op() { plain(&x, w, eps) } else { candle_nn::ops::rms_norm(&x, w, eps as f32) }
+    let parts = if all == width { x.clone() } else { x.reshape(((), width))? };
+    let normed = if x.track_op() || w.track_op() {
+        plain(&parts, w, eps)?
+    } else {
+        candle_nn::ops::rms_norm(&parts, w, eps as f32)?
+    };
+    normed.reshape(x.shape())
 }
 
 /// As `LlamaRMSNorm` of transformers does it: the mean in f32, the product with the weight in `x`'s own type.
@@ -130,6 +137,14 @@ mod tests {
         let w = check::random(&[8], 2);
         check::same(&[&x, &w], |t| rms_norm(&t[0], &t[1], 1e-5), |t| plain(&t[0], &t[1], 1e-5));
         check::finite_differences(&[&x, &w], |t| rms_norm(&t[0], &t[1], 1e-5));
+    }
+
+    #[test]
+    fn parts_are_normed_by_themselves() {
+        let x = check::random(&[3, 16], 1);
+        let w = check::random(&[8], 2);
+        let split = |t: &[Tensor]| plain(&t[0].reshape((3, 2, 8))?, &t[1], 1e-5)?.reshape((3, 16));
+        check::same(&[&x, &w], |t| rms_norm(&t[0], &t[1], 1e-5), split);
     }
 
     #[test]

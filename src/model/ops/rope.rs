@@ -2,11 +2,13 @@
 //! `y_i = x_i c_i - x_(i+d/2) s_i`, `y_(i+d/2) = x_(i+d/2) c_i + x_i s_i`, with `c = a cos(p f_i)`, `s = a sin(p f_i)`,
 //! `p` the position, `f` and `a` from [`RopeConfig`].
 //!
-//! Takes [batch, length, heads, d] as a projection leaves it and gives [batch, heads, length, d] as attention wants it,
-//! so the transposition costs no pass of its own. Backward is the opposite turn.
+//! Takes [batch, length, heads * d] as a projection leaves it and gives [batch, heads, length, d] as attention wants it,
+//! with the heads of one group below each other, so that neither splitting nor transposing costs a pass of its own.
+//! Backward is the opposite turn.
 
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 
+use super::heads::Sizes;
 use super::real::Real;
 use super::{Read, elements, for_real, has_kernel};
 use crate::model::rope_config::RopeConfig;
@@ -53,46 +55,30 @@ impl Rotation {
         };
         Ok(Self { cos: table(f64::cos)?, sin: table(f64::sin)? })
     }
-
-    /// The part that belongs to `count` rows from `first`.
-    ///
-    /// # Errors
-    /// There are fewer rows.
-    pub fn rows(&self, first: usize, count: usize) -> Result<Self> {
-        if self.cos.dim(0)? == 1 {
-            return Ok(self.clone());
-        }
-        Ok(Self { cos: self.cos.narrow(0, first, count)?, sin: self.sin.narrow(0, first, count)? })
-    }
 }
 
-/// Turns `x` [batch, length, heads, d] and gives [batch, heads, length, d].
+/// Turns the `heads` of `x` [batch, length, heads * d] and gives [batch, groups, heads / groups * length, d].
 ///
 /// # Errors
 /// Shapes, dtypes or devices don't fit.
-pub fn rope(x: &Tensor, rotation: &Rotation) -> Result<Tensor> {
-    let (batch, length, _, width) = x.dims4()?;
+pub fn rope(x: &Tensor, heads: usize, groups: usize, rotation: &Rotation) -> Result<Tensor> {
+    let (batch, length, _) = x.dims3()?;
     let (rows, steps, pairs) = rotation.cos.dims3()?;
-    if (rows != 1 && rows != batch)
-        || steps != length
-        || pairs * 2 != width
-        || rotation.cos.dtype() != x.dtype()
-    {
-        candle_core::bail!("{NAME}: x is {x:?}, the rotation {:?}", rotation.cos);
+    let fits = (rows == 1 || rows == batch) && steps == length && heads * pairs * 2 == x.dim(2)?;
+    if !fits || groups == 0 || !heads.is_multiple_of(groups) || rotation.cos.dtype() != x.dtype() {
+        candle_core::bail!("{NAME}: x is {x:?}, the rotation {:?}, {heads} heads in {groups}", rotation.cos);
     }
     if has_kernel(x) {
-        return x.contiguous()?.apply_op1(Fused { rotation: rotation.clone() });
+        return x.contiguous()?.apply_op1(Fused { rotation: rotation.clone(), heads, groups });
     }
-    let x = x.transpose(1, 2)?.contiguous()?;
-    if x.track_op() {
-        return plain(&x, rotation);
-    }
-    let (cos, sin) = if rows == 1 {
-        (rotation.cos.squeeze(0)?, rotation.sin.squeeze(0)?)
+    let x = x.reshape((batch, length, heads, pairs * 2))?.transpose(1, 2)?.contiguous()?;
+    let y = if x.track_op() {
+        plain(&x, rotation)?
     } else {
-        (rotation.cos.clone(), rotation.sin.clone())
+        let flat = |table: &Tensor| if rows == 1 { table.squeeze(0) } else { table.contiguous() };
+        candle_nn::rotary_emb::rope(&x, &flat(&rotation.cos)?, &flat(&rotation.sin)?)?
     };
-    candle_nn::rotary_emb::rope(&x, &cos.contiguous()?, &sin.contiguous()?)
+    y.reshape((batch, groups, heads / groups * length, pairs * 2))
 }
 
 /// Of `x` [batch, heads, length, d].
@@ -107,6 +93,8 @@ fn plain(x: &Tensor, rotation: &Rotation) -> Result<Tensor> {
 
 struct Fused {
     rotation: Rotation,
+    heads: usize,
+    groups: usize,
 }
 
 impl CustomOp1 for Fused {
@@ -115,44 +103,14 @@ impl CustomOp1 for Fused {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (batch, length, heads, width) = layout.shape().dims4()?;
+        let Sizes { batch, length, heads, width } = Sizes::of(layout.shape(), self.heads)?;
         let dtype = candle_core::backend::BackendStorage::dtype(x);
-        Ok((for_real!(dtype, forward(self, x, layout))?, Shape::from((batch, heads, length, width))))
+        let shape = Shape::from((batch, self.groups, heads / self.groups * length, width));
+        Ok((for_real!(dtype, forward(self, x, layout))?, shape))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(for_real!(x.dtype(), backward(self, x, &dy.contiguous()?))?))
-    }
-}
-
-/// Sizes of the side that a projection sees.
-struct Sizes {
-    batch: usize,
-    length: usize,
-    heads: usize,
-    width: usize,
-}
-
-impl Sizes {
-    fn of(shape: &Shape) -> Result<Self> {
-        let (batch, length, heads, width) = shape.dims4()?;
-        Ok(Self { batch, length, heads, width })
-    }
-
-    /// Calls `turn(start at [batch, length, heads, d], start at [batch, heads, length, d], start in the tables)`.
-    fn each(&self, rotation_rows: usize, mut turn: impl FnMut(usize, usize, usize)) {
-        let pairs = self.width / 2;
-        for row in 0..self.batch {
-            let table_row = if rotation_rows == 1 { 0 } else { row };
-            for step in 0..self.length {
-                let table = (table_row * self.length + step) * pairs;
-                for head in 0..self.heads {
-                    let outer = ((row * self.length + step) * self.heads + head) * self.width;
-                    let inner = ((row * self.heads + head) * self.length + step) * self.width;
-                    turn(outer, inner, table);
-                }
-            }
-        }
     }
 }
 
@@ -170,13 +128,15 @@ fn turn<T: Real>(from: &[T], to: &mut [T], cos: &[T], sin: &[T], sign: T) {
 }
 
 fn forward<T: Real>(op: &Fused, x: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
-    let sizes = Sizes::of(layout.shape())?;
+    let sizes = Sizes::of(layout.shape(), op.heads)?;
     let (cos, sin) = (Read::new(&op.rotation.cos), Read::new(&op.rotation.sin));
     let (cos, sin) = (cos.elements::<T>(NAME)?, sin.elements::<T>(NAME)?);
     let x = elements::<T>(NAME, x, layout)?;
     let mut y = vec![T::zero(); x.len()];
     let (width, half) = (sizes.width, sizes.width / 2);
-    sizes.each(op.rotation.cos.dim(0)?, |outer, inner, table| {
+    let (rows, length) = (op.rotation.cos.dim(0)?, sizes.length);
+    sizes.each(|outer, inner, row, step| {
+        let table = (if rows == 1 { 0 } else { row * length } + step) * half;
         let (cos, sin) = (&cos[table..table + half], &sin[table..table + half]);
         turn(&x[outer..outer + width], &mut y[inner..inner + width], cos, sin, T::one());
     });
@@ -184,12 +144,14 @@ fn forward<T: Real>(op: &Fused, x: &CpuStorage, layout: &Layout) -> Result<CpuSt
 }
 
 fn backward<T: Real>(op: &Fused, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    let sizes = Sizes::of(x.shape())?;
+    let sizes = Sizes::of(x.shape(), op.heads)?;
     let (cos, sin, gs) = (Read::new(&op.rotation.cos), Read::new(&op.rotation.sin), Read::new(dy));
     let (cos, sin, gs) = (cos.elements::<T>(NAME)?, sin.elements::<T>(NAME)?, gs.elements::<T>(NAME)?);
     let mut dx = vec![T::zero(); gs.len()];
     let (width, half) = (sizes.width, sizes.width / 2);
-    sizes.each(op.rotation.cos.dim(0)?, |outer, inner, table| {
+    let (rows, length) = (op.rotation.cos.dim(0)?, sizes.length);
+    sizes.each(|outer, inner, row, step| {
+        let table = (if rows == 1 { 0 } else { row * length } + step) * half;
         let (cos, sin) = (&cos[table..table + half], &sin[table..table + half]);
         turn(&gs[inner..inner + width], &mut dx[outer..outer + width], cos, sin, -T::one());
     });
@@ -205,15 +167,19 @@ mod tests {
     #[test]
     fn equals_plain_operations() -> Result<()> {
         let config = RopeConfig { theta: 100.0, scaling: RopeScaling::Default };
-        let x = check::random(&[2, 3, 2, 8], 1);
+        let x = check::random(&[2, 3, 32], 1);
         for positions in [vec![0, 1, 2], vec![5, 6, 7, 100, 101, 102]] {
             let rotation = |x: &Tensor| Rotation::new(&config, 8, &positions, 3, x.dtype(), &Device::Cpu);
-            let ours = |t: &[Tensor]| rope(&t[0], &rotation(&t[0])?);
-            check::same(&[&x], ours, |t| plain(&t[0].transpose(1, 2)?.contiguous()?, &rotation(&t[0])?));
+            let ours = |t: &[Tensor]| rope(&t[0], 4, 2, &rotation(&t[0])?);
+            check::same(&[&x], ours, |t| {
+                let heads = t[0].reshape((2, 3, 4, 8))?.transpose(1, 2)?.contiguous()?;
+                plain(&heads, &rotation(&t[0])?)?.reshape((2, 2, 6, 8))
+            });
             check::finite_differences(&[&x], ours);
             let fused = rotation(&x)?;
             let half = x.to_dtype(DType::BF16)?;
-            assert!(check::distance(&rope(&half, &rotation(&half)?)?, &rope(&x, &fused)?) < 0.05);
+            let off = check::distance(&rope(&half, 4, 2, &rotation(&half)?)?, &rope(&x, 4, 2, &fused)?);
+            assert!(off < 0.05);
         }
         Ok(())
     }
