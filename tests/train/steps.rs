@@ -151,7 +151,7 @@ fn clipping_bounds_the_step_and_reports_the_whole_gradient() {
         let pairs = after.iter().flatten().zip(before.iter().flatten());
         (report.gradient_norm, pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt())
     };
-    let bounded = Settings { max_gradient_norm: Some(0.01), ..free.clone() };
+    let bounded = Settings { max_gradient_norm: Some(0.01), ..free };
     let (free, bounded) = (moved(free), moved(bounded));
     assert!(free.0 > 0.1 && (free.0 - bounded.0).abs() < 1e-9);
     assert!((free.1 / free.0 - 1.0).abs() < 0.01, "{free:?}");
