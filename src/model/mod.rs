@@ -14,7 +14,7 @@ mod context;
 mod decoder;
 mod error;
 mod fields;
-mod files;
+pub(crate) mod files;
 mod init;
 mod layer;
 mod linear;
@@ -24,7 +24,7 @@ mod norm;
 pub mod ops;
 mod parameter;
 mod rope_config;
-mod tensor_file;
+pub(crate) mod tensor_file;
 mod tokenizer;
 mod weights;
 
