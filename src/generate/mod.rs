@@ -1,0 +1,14 @@
+//! Prompts to completions, for the pass@k workload: many samples of each of many prompts.
+//!
+//! - [`Generator`] is what the loops and commands know; [`Request`] a prompt with its [`Sampling`] and its seed;
+//!   [`Event`]s tell what has become of it, in the order in which samples finish.
+//!
+//! Nothing here knows verifiers, training or commands.
+
+mod error;
+mod generator;
+mod request;
+
+pub use error::{GenerateError, Result};
+pub use generator::{Boxed, Completion, Event, FinishReason, Generator, Identity, Usage};
+pub use request::{Request, Sampling, sample_seed};
