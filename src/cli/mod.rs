@@ -27,7 +27,7 @@ enum Command {
     Doctor(doctor::Args),
     /// Judge candidates: `.lean` or `.py` files, or JSONL
     Verify(verify::Args),
-    /// Measure this machine: verifier throughput beside a hand-made baseline
+    /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
 }

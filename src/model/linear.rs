@@ -57,27 +57,36 @@ impl Linear {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let mut y = ops::linear(x, &self.weight.view(mode))?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&bias.view(mode))?;
+        let weight = self.weight.view(mode);
+        let y = match &self.adapter {
+            Some(adapter) => adapter.forward(x, &weight, mode)?,
+            None => ops::linear(x, &weight)?,
+        };
+        match &self.bias {
+            Some(bias) => Ok(y.broadcast_add(&bias.view(mode))?),
+            None => Ok(y),
         }
-        let Some(adapter) = &self.adapter else { return Ok(y) };
-        let dropped = adapter.drop(x, mode)?;
-        let low = ops::linear(&dropped, &adapter.a.view(mode))?;
-        let delta = ops::linear(&low, &adapter.b.view(mode))?;
-        Ok((y + (delta * adapter.scale)?)?)
+    }
+
+    /// The weight, if that is all there is.
+    pub(crate) fn bare(&self, mode: Mode<'_>) -> Option<Tensor> {
+        (self.adapter.is_none() && self.bias.is_none()).then(|| self.weight.view(mode))
     }
 }
 
 impl Adapter {
-    fn drop(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, weight: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
+        let (a, b) = (self.a.view(mode), self.b.view(mode));
+        Ok(ops::adapted(x, weight, (&a, &b), self.scale, self.dropout(x.elem_count(), mode))?)
+    }
+
+    fn dropout(&self, count: usize, mode: Mode<'_>) -> Option<ops::Kept> {
         match mode {
             Mode::Train(Some(Dropout { seed })) if self.dropout > 0.0 => {
-                let kept = init::dropout_mask(x.elem_count(), self.dropout, seed ^ self.salt);
-                let kept = Tensor::from_vec(kept, x.shape(), &candle_core::Device::Cpu)?;
-                Ok((x * kept.to_dtype(x.dtype())?.to_device(x.device())?)?)
+                let (share, seed) = (self.dropout, seed ^ self.salt);
+                Some(Box::new(move || init::dropout_mask(count, share, seed)))
             }
-            Mode::Train(_) | Mode::Generate => Ok(x.clone()),
+            Mode::Train(_) | Mode::Generate => None,
         }
     }
 }

@@ -8,17 +8,25 @@
 //!
 //! A tensor that is not tracked gets no graph: the same functions serve training and generation.
 
+mod adapted;
+mod attention;
 mod cross_entropy;
+mod gated;
 mod heads;
 mod linear;
 mod mask;
+mod product;
 mod real;
 mod rms_norm;
 mod rope;
 mod softmax;
 mod swiglu;
+mod vector;
 
+pub use adapted::{Kept, adapted};
+pub use attention::attention;
 pub use cross_entropy::cross_entropy;
+pub use gated::gated;
 pub use heads::{join_heads, split_heads};
 pub use linear::linear;
 pub use mask::{Mask, Span};
