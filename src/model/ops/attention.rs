@@ -16,7 +16,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use super::mask::{Mask, Span};
 use super::product::{Matrix, Target};
 use super::real::Real;
-use super::vector::{dot, largest, sum, vectorised};
+use super::vector::{dot, largest_of, sum, vectorised};
 use super::{Read, elements, for_real, has_kernel, join_heads, masked_softmax, split_heads};
 
 const NAME: &str = "attention";
@@ -178,7 +178,7 @@ vectorised! {
             line[..start].fill(T::zero());
             line[end..].fill(T::zero());
             let seen = &mut line[start..end];
-            let most = largest(seen);
+            let most = largest_of(seen);
             for score in seen.iter_mut() {
                 *score = (*score - most).exp_inline();
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 
 use super::real::Real;
-use super::vector::{largest, sum_of, vectorised};
+use super::vector::{largest_of, sum_of, vectorised};
 use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "cross-entropy";
@@ -69,7 +69,7 @@ impl CustomOp1 for Fused {
 
 vectorised! {
     fn log_sum(row: &[T]) -> f64 {
-        let most = largest(row);
+        let most = largest_of(row);
         let sum = sum_of(row, row, |z, _| (z - most).exp_inline());
         candle_core::WithDType::to_f64(most) + candle_core::WithDType::to_f64(sum).ln()
     }

@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor
 
 use super::mask::{Mask, Span};
 use super::real::Real;
-use super::vector::{dot, largest, sum, vectorised};
+use super::vector::{dot, largest_of, sum, vectorised};
 use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "masked-softmax";
@@ -96,7 +96,7 @@ fn visible(first: usize, span: &Span) -> std::ops::Range<usize> {
 vectorised! {
     /// Softmax of one line of scores.
     fn line_forward(from: &[T], scale: T, to: &mut [T]) {
-        let most = largest(from);
+        let most = largest_of(from);
         for (to, &score) in to.iter_mut().zip(from) {
             *to = ((score - most) * scale).exp_inline();
         }

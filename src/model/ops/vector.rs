@@ -1,6 +1,7 @@
-//! Loops as code for wider vectors than the oldest x86-64 has, where the processor has them, and sums that vectors can do.
+//! Loops with vectors as wide as the processor's (asked at run time: the program is built for every x86-64), and sums that
+//! vectors can do.
 //!
-//! Rust adds numbers one after the other, as written, and so would the machine; [`dot`] and [`largest`] keep sixteen
+//! Rust adds numbers one after the other, as written, and so would the machine; [`dot`] and [`largest_of`] keep sixteen
 //! results side by side. Nothing is fused or reordered for a processor: these loops give the same bits on all of them.
 
 use super::real::Real;
@@ -8,8 +9,8 @@ use super::real::Real;
 /// Results that are kept side by side: an AVX-512 register of f32.
 const LANES: usize = 16;
 
-/// Defines functions over a [`Real`] that run as AVX-512 or AVX2 code where the processor has it. What they call must be
-/// inlined to be part of that.
+/// Defines functions over a [`Real`] that run with the widest vectors of the processor, asked at run time. What they call
+/// must be inlined to be part of that.
 macro_rules! vectorised {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
         $(#[$doc])*
@@ -17,38 +18,34 @@ macro_rules! vectorised {
             #[inline(always)]
             fn plain<T: Real>($($argument: $type),*) $(-> $result)? $body
 
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-                fn avx512<T: Real>($($argument: $type),*) $(-> $result)? {
-                    plain($($argument),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn avx2<T: Real>($($argument: $type),*) $(-> $result)? {
-                    plain($($argument),*)
-                }
-                if $crate::model::ops::vector::has_avx512() {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { avx512($($argument),*) };
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { avx2($($argument),*) };
-                }
-            }
-            plain($($argument),*)
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || plain($($argument),*),
+            )
         }
     )*};
 }
 pub(super) use vectorised;
 
-/// Whether the processor has what [`vectorised`] uses of AVX-512.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn has_avx512() -> bool {
-    std::arch::is_x86_feature_detected!("avx512f")
-        && std::arch::is_x86_feature_detected!("avx512vl")
-        && std::arch::is_x86_feature_detected!("avx512dq")
-        && std::arch::is_x86_feature_detected!("avx512bw")
+/// The largest number; not-a-number is passed over.
+pub(crate) fn largest(numbers: &[f32]) -> f32 {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || largest_of(numbers),
+    )
+}
+
+/// `to[i] = e^(scale * (from[i] - most))`, not below e^-87.
+pub(crate) fn exponentials(from: &[f32], most: f32, scale: f32, to: &mut Vec<f32>) {
+    to.resize(from.len(), 0.0);
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (to, &from) in to.iter_mut().zip(from) {
+                *to = ((from - most) * scale).exp_inline();
+            }
+        },
+    );
 }
 
 /// Sum over `i` of `f(a_i, b_i)`, in an order that depends on the number of elements alone.
@@ -90,7 +87,7 @@ pub(super) fn sum<T: Real>(a: &[T]) -> T {
 
 /// The largest, not-a-number left out; negative infinity of none.
 #[inline(always)]
-pub(super) fn largest<T: Real>(a: &[T]) -> T {
+pub(super) fn largest_of<T: Real>(a: &[T]) -> T {
     let larger = |a: T, b: T| if b > a { b } else { a };
     let mut lanes = [T::neg_infinity(); LANES];
     let chunks = a.chunks_exact(LANES);
@@ -129,9 +126,11 @@ mod tests {
             assert!((dot(&numbers, &numbers) - expected).abs() < 1e-9);
             assert!((sum(&numbers) - numbers.iter().sum::<f64>()).abs() < 1e-9);
             let last = numbers.last().copied().unwrap_or(f64::NEG_INFINITY);
-            assert_eq!(largest(&numbers).to_bits(), last.to_bits());
+            assert_eq!(largest_of(&numbers).to_bits(), last.to_bits());
         }
-        assert_eq!(largest(&[f32::NAN, 3.0, f32::NAN]).to_bits(), 3.0_f32.to_bits());
+        for largest in [largest, largest_of] {
+            assert_eq!(largest(&[f32::NAN, 3.0, f32::NAN]).to_bits(), 3.0_f32.to_bits());
+        }
     }
 
     #[test]
