@@ -1,6 +1,7 @@
 //! `proofloop bench`: measurements, never tests.
 
 mod baseline;
+mod generate;
 mod measure;
 mod nano;
 mod python;
@@ -19,6 +20,8 @@ pub(super) enum Command {
     Python(python::Args),
     /// Training steps beside PyTorch's, on the same weights, batch and threads
     Train(train::Args),
+    /// Samples of one prompt beside PyTorch's, on the same weights, prompt and threads
+    Generate(generate::Args),
 }
 
 /// Runs the command.
@@ -27,5 +30,6 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::run(args).await,
         Command::Python(args) => python::run(args).await,
         Command::Train(args) => train::run(args).await,
+        Command::Generate(args) => generate::run(args).await,
     }
 }

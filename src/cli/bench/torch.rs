@@ -17,6 +17,11 @@ pub(super) struct Script {
 }
 
 impl Script {
+    /// What is said in place of its figures.
+    pub(super) fn not_measured(&self) -> String {
+        format!("PyTorch: not measured; for that give --python PATH/TO/python with `{}`", self.install())
+    }
+
     /// How to get what it needs, from its first line.
     pub(super) fn install(&self) -> &'static str {
         self.text.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])

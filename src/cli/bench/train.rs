@@ -263,10 +263,7 @@ fn print(results: &Results) -> std::io::Result<()> {
             output::data(&ratio.row("ratio", 2))?;
             output::data(&format!("losses of both sides agree to {difference:.0e} relative in every step"))
         }
-        (_, _, _) => output::data(&format!(
-            "PyTorch: not measured; for that give --python PATH/TO/python with `{}`",
-            SCRIPT.install()
-        )),
+        (_, _, _) => output::data(&SCRIPT.not_measured()),
     }
 }
 
