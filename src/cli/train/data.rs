@@ -4,7 +4,7 @@ use super::super::exit::UsageError;
 use super::super::output;
 use super::Args;
 use crate::model::Tokenizer;
-use crate::train::{EncodeOptions, Example, Examples, hold_out, read_examples, read_texts};
+use crate::train::{EncodeOptions, Example, Examples, TrainError, hold_out, read_examples, read_texts};
 use std::path::PathBuf;
 
 /// The most text that a tokenizer is trained on: more changes its tokens little.
@@ -63,10 +63,15 @@ impl Data {
     }
 }
 
+/// File, line and field are all that there is to say.
+fn told(error: TrainError) -> anyhow::Error {
+    if let TrainError::Examples(read) = error { read.into() } else { error.into() }
+}
+
 fn all(paths: &[PathBuf], tokenizer: &Tokenizer, options: &EncodeOptions) -> anyhow::Result<Examples> {
     let mut sum = Examples::default();
     for path in paths {
-        let read = read_examples(path, tokenizer, options)?;
+        let read = read_examples(path, tokenizer, options).map_err(told)?;
         sum.examples.extend(read.examples);
         sum.truncated += read.truncated;
         sum.dropped += read.dropped;
@@ -84,7 +89,7 @@ pub(super) fn train_tokenizer(args: &Args) -> anyhow::Result<Tokenizer> {
         bytes < TOKENIZER_TEXT_BYTES
     };
     for path in &args.data {
-        read_texts(path, &mut sink)?;
+        read_texts(path, &mut sink).map_err(told)?;
     }
     let vocab =
         args.vocab.unwrap_or_else(|| (bytes / BYTES_FOR_EACH_TOKEN).clamp(*VOCAB.start(), *VOCAB.end()));

@@ -237,9 +237,9 @@ impl Job<'_> {
         } else {
             format!("{trained_parameters} adapter parameters beside {parameters} frozen ones")
         };
-        let begins = if steps > 0 { format!("step {} on, to", steps + 1) } else { "1 to".to_owned() };
         output::say(&format!(
-            "training {trained} on {examples} examples of {tokens} tokens, steps {begins} {all}"
+            "training {trained} on {examples} examples of {tokens} tokens, steps {} to {all}",
+            steps + 1
         ));
     }
 

@@ -109,22 +109,22 @@ struct MethodArgs {
     #[arg(long, value_name = "TOKENS")]
     micro_batch_tokens: Option<NonZeroUsize>,
     /// The highest learning rate; by default 1e-3 for new weights, 2e-4 for adapters, else 1e-5
-    #[arg(long, value_name = "RATE", alias = "lr")]
+    #[arg(long, value_name = "RATE", alias = "lr", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// What the rate does behind the warm-up
     #[arg(long, value_enum, default_value = "cosine")]
     schedule: ScheduleName,
     /// Where a cosine ends, as a share of the highest rate
-    #[arg(long, value_name = "SHARE", default_value = "0.1")]
+    #[arg(long, value_name = "SHARE", default_value = "0.1", allow_negative_numbers = true)]
     floor: f64,
     /// Steps over which the rate rises; by default a twentieth of all, at most 100
     #[arg(long, value_name = "STEPS")]
     warmup_steps: Option<u64>,
     /// Gradients with a larger norm are scaled down to it; 0 scales none
-    #[arg(long, value_name = "NORM", default_value = "1")]
+    #[arg(long, value_name = "NORM", default_value = "1", value_parser = parse_norm, allow_negative_numbers = true)]
     clip: f64,
     /// Of matrices; by default 0.1 for new weights, else 0
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     weight_decay: Option<f64>,
     /// Compute layers twice and keep less: a third more time, the memory of one layer
     #[arg(long)]
@@ -138,10 +138,10 @@ struct LoraArgs {
     #[arg(long, value_name = "RANK", conflicts_with = "init")]
     lora: Option<usize>,
     /// The adapters' product is multiplied by ALPHA / RANK; by default twice the rank
-    #[arg(long, value_name = "ALPHA", requires = "lora")]
+    #[arg(long, value_name = "ALPHA", requires = "lora", allow_negative_numbers = true)]
     lora_alpha: Option<f64>,
     /// Share of an adapter's inputs that are dropped in training
-    #[arg(long, value_name = "SHARE", requires = "lora", default_value = "0")]
+    #[arg(long, value_name = "SHARE", requires = "lora", default_value = "0", allow_negative_numbers = true)]
     lora_dropout: f32,
     /// Projections that get adapters, such as q_proj,v_proj; by default all
     #[arg(long, value_name = "NAMES", requires = "lora", value_delimiter = ',')]
@@ -213,6 +213,11 @@ enum ScheduleName {
     Cosine,
     /// It stays
     Constant,
+}
+
+fn parse_norm(text: &str) -> Result<f64, String> {
+    let norm = text.parse().ok().filter(|norm: &f64| norm.is_finite() && *norm >= 0.0);
+    norm.ok_or_else(|| "must be a number, 0 or more".to_owned())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -3,7 +3,6 @@
 use super::log::Curves;
 use crate::model::files;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -12,8 +11,8 @@ const SIZE_PIXELS: (u32, u32) = (960, 540);
 /// No more points than can be told apart.
 const MOST_POINTS: usize = 800;
 
-/// How many points the smoothed line remembers, roughly.
-const SMOOTHED_POINTS: f64 = 20.0;
+/// Half of the smoothed line's window fits so often into the plot.
+const WINDOWS: usize = 50;
 
 const LIGHT_BLUE: RGBColor = RGBColor(170, 200, 235);
 const DARK_BLUE: RGBColor = RGBColor(20, 80, 160);
@@ -73,24 +72,13 @@ fn draw(curves: &Curves) -> anyhow::Result<Option<String>> {
         chart
             .configure_series_labels()
             .position(SeriesLabelPosition::UpperRight)
-            .label_font((FONT, 14).into_font().pos_left())
+            .label_font((FONT, 14))
             .background_style(WHITE.mix(0.85))
             .border_style(RGBColor(200, 200, 200))
             .draw()?;
         area.present()?;
     }
     Ok(Some(svg))
-}
-
-/// Text that ends where it is drawn is cut off at the border.
-trait Left {
-    fn pos_left(self) -> TextStyle<'static>;
-}
-
-impl Left for FontDesc<'static> {
-    fn pos_left(self) -> TextStyle<'static> {
-        TextStyle::from(self).pos(Pos::new(HPos::Left, VPos::Center))
-    }
 }
 
 /// Means over neighbours.
@@ -102,16 +90,15 @@ fn thinned(curve: &[(u64, f64)]) -> Vec<Point> {
     curve.chunks(curve.len().div_ceil(MOST_POINTS).max(1)).map(mean).collect()
 }
 
-/// Each point with those before it, which count less the farther they are; the first ones are plain means.
+/// Means over a window around each point, which lag behind nothing; smaller at both ends.
 fn smoothed(points: &[Point]) -> Vec<Point> {
-    let keep = 1.0 - 1.0 / SMOOTHED_POINTS;
-    let (mut sum, mut weight) = (0.0, 0.0);
-    let each = |&(step, loss): &Point| {
-        sum = sum * keep + loss;
-        weight = weight * keep + 1.0;
-        (step, sum / weight)
+    let reach = points.len() / WINDOWS;
+    let mean = |(index, &(step, _)): (usize, &Point)| {
+        let reach = reach.min(index).min(points.len() - 1 - index);
+        let window = &points[index - reach..=index + reach];
+        (step, window.iter().map(|point| point.1).sum::<f64>() / window.len() as f64)
     };
-    points.iter().map(each).collect()
+    points.iter().enumerate().map(mean).collect()
 }
 
 /// What the axes show; none if there is no point.
@@ -158,8 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_begins_with_means() {
-        let line = smoothed(&[(1.0, 2.0), (2.0, 4.0)]);
-        assert!((line[0].1 - 2.0).abs() < 1e-9 && (line[1].1 - 3.0).abs() < 0.05);
+    fn smoothing_moves_no_straight_line() {
+        let line: Vec<Point> = (0..200).map(|step| (f64::from(step), f64::from(step) * 0.5)).collect();
+        let furthest = smoothed(&line).iter().zip(&line).map(|(a, b)| (a.1 - b.1).abs()).fold(0.0, f64::max);
+        assert!(furthest < 1e-9, "{furthest}");
+        let noisy: Vec<Point> = (0..200).map(|step| (f64::from(step), f64::from(step % 2))).collect();
+        assert!(smoothed(&noisy)[20..180].iter().all(|point| (point.1 - 0.5).abs() < 0.1));
     }
 }
