@@ -17,6 +17,7 @@ mod rms_norm;
 mod rope;
 mod softmax;
 mod swiglu;
+mod vector;
 
 pub use cross_entropy::cross_entropy;
 pub use heads::{join_heads, split_heads};
@@ -26,6 +27,7 @@ pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 pub use softmax::masked_softmax;
 pub use swiglu::swiglu;
+pub(crate) use vector::{exponentials, largest};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor};
 
