@@ -5,6 +5,7 @@ mod compute;
 mod doctor;
 pub mod exit;
 mod farm;
+mod generate;
 mod output;
 mod setup;
 mod signals;
@@ -32,6 +33,8 @@ enum Command {
     Verify(verify::Args),
     /// Teach a model: JSONL of prompts and completions to weights
     Train(Box<train::Args>),
+    /// Ask a model: prompts to completions, by our own engine or a server
+    Generate(Box<generate::Args>),
     /// Measure this machine: verifier throughput beside a hand-made baseline
     #[command(subcommand)]
     Bench(bench::Command),
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Train(args) => train::run(*args).await,
+            Command::Generate(args) => generate::run(*args).await,
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, UsageError};
 use super::farm::NoGuest;
+use crate::generate::GenerateError;
 use crate::train::TrainError;
 use proofloop_datasets::ReadError;
 use proofloop_verifiers::install::InstallError;
@@ -17,6 +18,16 @@ pub(super) fn data(line: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// Writes a piece of a text, to be seen at once.
+///
+/// # Errors
+/// As [`data`].
+pub(super) fn piece(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
@@ -59,7 +70,9 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
         let is_input = cause.is::<UsageError>()
             || cause.is::<ReadError>()
             || cause.downcast_ref::<ToolchainError>().is_some_and(no_project);
-        if is_input { Some(Exit::Input) } else { cause.downcast_ref::<TrainError>().map(of_training) }
+        let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
+        let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
+        is_input.then_some(Exit::Input).or_else(by_training).or_else(by_generating)
     });
     known.unwrap_or(Exit::Infrastructure)
 }
@@ -77,6 +90,24 @@ fn of_training(error: &TrainError) -> Exit {
     }
 }
 
+/// What one prompt, or all, failed of.
+pub(super) fn of_generating(error: &GenerateError) -> Exit {
+    match error {
+        GenerateError::Setting { .. }
+        | GenerateError::Prompt { .. }
+        | GenerateError::NotFinite
+        | GenerateError::Rejected { .. } => Exit::Input,
+        GenerateError::ShutDown
+        | GenerateError::Model(_)
+        | GenerateError::Client { .. }
+        | GenerateError::Unreachable { .. }
+        | GenerateError::Key { .. }
+        | GenerateError::Route { .. }
+        | GenerateError::NoAnswer { .. }
+        | GenerateError::Interrupted { .. } => Exit::Infrastructure,
+    }
+}
+
 /// What the user can do about it, if we know.
 pub(super) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| {
@@ -86,6 +117,7 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<&'static str> {
             .or_else(|| cause.downcast_ref::<NoGuest>().map(NoGuest::hint))
             .or_else(|| cause.downcast_ref::<InstallError>().and_then(InstallError::hint))
             .or_else(|| cause.downcast_ref::<TrainError>().and_then(training_hint))
+            .or_else(|| cause.downcast_ref::<GenerateError>().and_then(generating_hint))
     })
 }
 
@@ -105,5 +137,22 @@ fn training_hint(error: &TrainError) -> Option<&'static str> {
         | TrainError::Checkpoint { .. }
         | TrainError::Model(_)
         | TrainError::Compute(_) => None,
+    }
+}
+
+fn generating_hint(error: &GenerateError) -> Option<&'static str> {
+    match error {
+        GenerateError::Key { .. } => Some("the key is read from the variable that --api-key-env names"),
+        GenerateError::Unreachable { .. } => Some("look whether the server runs, and at the port in its URL"),
+        GenerateError::Setting { .. }
+        | GenerateError::Prompt { .. }
+        | GenerateError::NotFinite
+        | GenerateError::ShutDown
+        | GenerateError::Model(_)
+        | GenerateError::Client { .. }
+        | GenerateError::Route { .. }
+        | GenerateError::Rejected { .. }
+        | GenerateError::NoAnswer { .. }
+        | GenerateError::Interrupted { .. } => None,
     }
 }

@@ -18,4 +18,4 @@ mod text;
 pub use engine::{CandleGenerator, EngineOptions};
 pub use error::{GenerateError, Result};
 pub use generator::{Boxed, Completion, Event, FinishReason, Generator, Identity, Usage};
-pub use request::{Request, Sampling, sample_seed};
+pub use request::{Request, Sampling, sample_seed, seed_behind};

@@ -1,6 +1,6 @@
 //! `proofloop train` as a user drives it: what it makes, and that a run can be taken up again.
 
-use super::grammar::{Random, entropy, expression};
+use super::grammar::{Random, entropy, expression, is_expression};
 use super::models::{sentences, tiny};
 use super::{Ran, directory, program, run, write};
 use candle_core::{DType, Device};
@@ -102,7 +102,7 @@ pub(crate) fn learn_expressions(folder: &Path) -> f64 {
 }
 
 #[test]
-fn a_new_model_learns_a_grammar_to_its_entropy() {
+fn a_new_model_learns_a_grammar_to_its_entropy_and_speaks_it() {
     let directory = directory();
     let loss = learn_expressions(directory.path());
     let expected = entropy(0);
@@ -115,6 +115,16 @@ fn a_new_model_learns_a_grammar_to_its_entropy() {
     assert!(companions.iter().all(|name| model.join(name).exists()), "{:?}", names(&model));
     let config = json(model.join("config.json"));
     assert_eq!((&config["bos_token_id"], &config["eos_token_id"]), (&0.into(), &1.into()));
+    let speak =
+        ["generate", "--model", "out/model", "--prompt", "value", "--samples", "400", "--max-tokens", "64"];
+    let ran = run(directory.path(), &speak);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let is_right = |result: &&Value| {
+        result["finish"] == "end_of_text" && is_expression(result["completion"].as_str().unwrap_or_default())
+    };
+    let results = ran.results();
+    let right = results.iter().filter(is_right).count();
+    assert!(right as f64 > 0.95 * 400.0, "{right} of {}: {}", results.len(), ran.out);
 }
 
 #[test]

@@ -154,6 +154,10 @@ fn settings_out_of_range_and_devices_that_are_not_there_are_refused() {
     error: the adapters don't fit the model: field `target_modules` of the configuration: `z_proj` is no projection of a layer
     error: the adapters don't fit the model: field `lora_dropout` of the configuration: must be in [0, 1), got 1
     ");
+    let new = ["train", "--init", "nano", "--data", "data.jsonl", "--out", "out", "--vocab", "9"];
+    let complaint =
+        "error: --vocab 9: tokenizer: a vocabulary of 9 has no room for bytes and special tokens, 259\n";
+    assert_eq!(run(directory.path(), &new).err, complaint);
     if !cfg!(feature = "cuda") {
         let expected = "error: this proofloop has no CUDA, so there is no device `cuda:1`: `scripts/build-cuda.sh` builds one that has\n";
         assert_eq!(says(&["--device", "cuda:1"]), expected);

@@ -1,7 +1,7 @@
 //! `proofloop verify`: judge candidates from files or standard input.
 
 mod human;
-mod input;
+pub(super) mod input;
 mod python_file;
 
 use super::exit::{Exit, UsageError};
