@@ -13,20 +13,20 @@ use crate::server::{Part, Server, Told, chain, options, request, run, streamed, 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n";
 
 /// A stream with these events, in one piece.
-fn events(events: &[Value]) -> Vec<u8> {
+pub(crate) fn events(events: &[Value]) -> Vec<u8> {
     let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     format!("{HEAD}connection: close\r\n\r\n{body}").into_bytes()
 }
 
-fn text(index: usize, text: &str) -> Value {
+pub(crate) fn text(index: usize, text: &str) -> Value {
     json!({"choices": [{"index": index, "text": text, "finish_reason": null}]})
 }
 
-fn end(index: usize) -> Value {
+pub(crate) fn end(index: usize) -> Value {
     json!({"choices": [{"index": index, "text": "", "finish_reason": "stop", "stop_reason": null}]})
 }
 
-const DONE: &[u8] = b"data: [DONE]\n\n";
+pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
 #[tokio::test]
 async fn samples_come_interleaved() {
