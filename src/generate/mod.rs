@@ -2,11 +2,13 @@
 //!
 //! - [`Generator`] is what the loops and commands know; [`Request`] a prompt with its [`Sampling`] and its seed;
 //!   [`Event`]s tell what has become of it, in the order in which samples finish.
+//! - [`openai`] is the client of a server that speaks OpenAI's protocol.
 //!
 //! Nothing here knows verifiers, training or commands.
 
 mod error;
 mod generator;
+pub mod openai;
 mod request;
 
 pub use error::{GenerateError, Result};
