@@ -10,3 +10,5 @@ mod protocol;
 mod server;
 #[path = "openai/streams.rs"]
 mod streams;
+#[path = "openai/tls.rs"]
+mod tls;

@@ -134,7 +134,12 @@ fn bad_prompts_are_named_and_the_others_completed_in_order() {
     let expected = ["a", "a", "d", "d"].map(str::to_owned);
     assert_eq!(ran.ids(), expected);
     let (errors, _) = ran.err.split_once("\n4 samples in ").expect("a sum");
-    insta::assert_snapshot!(errors, @"");
+    insta::assert_snapshot!(errors, @"
+    error: cannot read prompts.jsonl, line 2: field `prompt` is missing
+    error: cannot read prompts.jsonl, line 3: not JSON: expected ident at line 1 column 2
+    error: cannot read prompts.jsonl, line 5: the name `a` was used before, at record 1
+    error: cannot complete the prompt of prompts.jsonl, line 4: the prompt has 181 tokens, which leaves no room in a context of 64
+    ");
     let nothing = [("empty.jsonl", ""), ("blank.jsonl", "\n\n"), ("empty.txt", "")];
     let says = nothing.map(|(name, content)| {
         write(directory.path(), name, content);
@@ -167,7 +172,18 @@ fn wrong_models_and_settings_are_usage_errors() {
         says(&|_| {}, &["--resume"]),
         says(&|_| {}, &["--stream"]),
     ];
-    insta::assert_snapshot!(all.concat(), @"");
+    insta::assert_snapshot!(all.concat(), @"
+    error: cannot use the model `tiny`: cannot read `tiny/config.json`: No such file or directory (os error 2)
+    error: cannot use the model `tiny`: cannot read `tiny/tokenizer.json`: No such file or directory (os error 2)
+    error: cannot use the model `tiny`: field `architectures` of the configuration: `BertModel` is not implemented, only LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
+    error: cannot use the model `tiny`: cannot read `none/adapter_config.json`: No such file or directory (os error 2)
+    error: setting `temperature`: must be 0 or more, got -1
+    error: setting `top_p`: must be above 0 and at most 1, got 0
+    error: setting `stop`: an empty string would end everything at once
+    error: setting `max_context`: must have room for a prompt and a token, got 1
+    error: --resume needs a file: give one to --out
+    error: --stream writes one sample of one prompt (--prompt or a .txt)
+    ");
     if !cfg!(feature = "cuda") {
         assert!(says(&|_| {}, &["--device", "cuda"]).contains("`scripts/build-cuda.sh` builds one that has"));
     }
@@ -301,7 +317,10 @@ fn a_server_can_be_asked_instead() {
     let refuses = |_: &Value| json!({"error": {"message": "no such key"}});
     let wrong_key = asks(directory.path(), &server("401 Unauthorized", refuses), &[]);
     assert_eq!((wrong_key.code, wrong_key.out.as_str()), (3, ""));
-    insta::assert_snapshot!(wrong_key.err, @"");
+    insta::assert_snapshot!(wrong_key.err, @"
+    error: the server refuses the API key (HTTP status 401): no such key
+     hint: the key is read from the variable that --api-key-env names
+    ");
     let rejects = |_: &Value| json!({"error": {"message": "too long"}});
     let rejected = asks(directory.path(), &server("400 Bad Request", rejects), &[]);
     assert_eq!(rejected.code, 2, "{}", rejected.err);
@@ -322,7 +341,8 @@ fn a_server_can_be_asked_instead() {
 #[test]
 fn the_end_of_a_text_is_no_part_of_it() {
     let directory = workplace();
-    let ran = generate(directory.path(), &["--samples", "200", "--max-tokens", "40"]);
+    let many = ["--prompts", "prompts.jsonl", "--samples", "200", "--max-tokens", "40"];
+    let ran = run(directory.path(), &[ENGINE, &many].concat());
     let results = ran.results();
     let ended: Vec<_> = results.iter().filter(|result| result["finish"] == "end_of_text").collect();
     assert!(!ended.is_empty() && ended.len() < results.len(), "{} of {}", ended.len(), results.len());

@@ -116,7 +116,7 @@ pub(crate) const BAD_ARGUMENTS: &[(&[&str], &str)] = &[
         &["train", "--init", "nano", "--data", "a.jsonl", "--out", "o", "--eval-fraction", "1"],
         "must be above 0 and below 1",
     ),
-    (&["train", "--model", "m", "--vocab", "300", "--data", "a.jsonl", "--out", "o"], "--init <INIT>"),
+    (&["train", "--model", "m", "--vocab", "300", "--data", "a.jsonl", "--out", "o"], "cannot be used with"),
     (&["train", "--model", "m", "--merge", "--data", "a.jsonl", "--out", "o"], "--lora <RANK>"),
     (
         &["train", "--model", "m", "--data", "a.jsonl", "--out", "o", "--device", "tpu"],

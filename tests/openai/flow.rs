@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use proofloop::generate::openai::{OpenAiGenerator, Options};
-use proofloop::generate::{Event, FinishReason, Generator, Sampling, sample_seed};
+use proofloop::generate::openai::{OpenAiGenerator, Options, Retry, Timeouts};
+use proofloop::generate::{Event, FinishReason, Generator, Request, Sampling, sample_seed};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::server::{
     Part, Received, Server, Told, count, echo, options, request, run, status, streamed, texts, until,
 };
+use crate::streams::{DONE, end, events, text};
 
 /// Texts that say which call they were an answer to, and which choice.
 fn signed(received: &Received) -> Vec<Part> {
@@ -36,8 +37,7 @@ async fn every_sample_gets_its_own_answer() {
     let requests: Vec<_> =
         samples.iter().enumerate().map(|(at, samples)| request(&format!("p{at}"), *samples)).collect();
     let options = options(&server);
-    let retry =
-        proofloop::generate::openai::Retry { attempts: 200.try_into().expect("not 0"), ..options.retry };
+    let retry = Retry { attempts: 200.try_into().expect("not 0"), ..options.retry };
     let options = Options { samples_per_call: count(4), retry, ..options };
     let (usage, told) = run(options, requests).await;
     for ((request, sample), completion) in &told.completed {
@@ -47,6 +47,70 @@ async fn every_sample_gets_its_own_answer() {
     }
     assert_eq!(usage.completions, samples.iter().sum::<usize>() as u64);
     assert_eq!((usage.uncounted_completions, usage.completion_tokens), (usage.completions, 0));
+}
+
+/// An answer, or a stream, or something that goes wrong, as the number of the call decides.
+fn chaos(received: &Received) -> Vec<Part> {
+    let dice = usize::try_from(sample_seed(received.number as u64, 0) >> 32).expect("32 bits");
+    let samples = if dice.is_multiple_of(3) { 1 } else { received.n() };
+    match dice % 16 {
+        0 => return status(503, "", &json!({})),
+        1 => return status(400, "", &json!({})),
+        2 => return vec![Part::Close],
+        3 => return vec![Part::Reset],
+        4 => return vec![Part::Hang],
+        _ => {}
+    }
+    let answers: Vec<String> = (0..samples).map(|index| format!("{index} of {dice}")).collect();
+    if received.body["stream"] != true {
+        return texts(&answers.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let pieces =
+        answers.iter().enumerate().flat_map(|(index, answer)| [(index, &answer[..2]), (index, &answer[2..])]);
+    let pieces = pieces.map(|(index, piece)| text(index, piece));
+    let mut bytes = events(&pieces.chain((0..samples).map(end)).collect::<Vec<_>>());
+    if dice % 16 < 9 {
+        bytes.truncate(dice / 16 % bytes.len());
+        return vec![Part::Send(bytes), if dice % 16 < 7 { Part::Close } else { Part::Hang }];
+    }
+    vec![Part::Send(bytes), Part::Send(DONE.to_vec()), Part::Close]
+}
+
+/// Whatever goes wrong, and whenever the caller cancels. What is told twice, or after its end, `Told` refuses.
+#[tokio::test]
+async fn every_sample_is_told_once_and_its_pieces_are_its_text() {
+    for cancel_after in [1, 2, 7, 40, 150, usize::MAX] {
+        let server = Server::start(chaos).await;
+        let options = options(&server);
+        let retry = Retry { attempts: 3.try_into().expect("not 0"), ..options.retry };
+        let timeouts = Timeouts { call: Duration::from_millis(30), ..Timeouts::default() };
+        let options =
+            Options { samples_per_call: count(3), concurrency: count(6), retry, timeouts, ..options };
+        let generator = OpenAiGenerator::new(options).expect("good options");
+        let requests: Vec<_> =
+            (0..40).map(|at| Request { stream: at % 2 == 0, ..request("p", 1 + at % 8) }).collect();
+        let samples: Vec<usize> = requests.iter().map(|request| request.samples.get()).collect();
+        let (sender, mut events) = mpsc::channel(1);
+        let cancel = CancellationToken::new();
+        let listen = async {
+            let mut told = Told::default();
+            let mut left = cancel_after;
+            while let Some(event) = events.recv().await {
+                told.take(event);
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    cancel.cancel();
+                }
+            }
+            told
+        };
+        let (result, told) = tokio::join!(generator.generate(requests, sender, &cancel), listen);
+        told.check(&samples);
+        let usage = result.expect("nothing that ends everything");
+        let is_whole = |finish: FinishReason| finish != FinishReason::Cancelled;
+        let whole = told.completed.values().filter(|completion| is_whole(completion.finish)).count();
+        assert_eq!((usage.completions, usage.failed_requests), (whole as u64, told.failed.len() as u64));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,7 +302,7 @@ async fn a_cancelled_run_asks_for_nothing() {
 async fn a_setting_out_of_its_range_ends_everything_before_the_first_call() {
     let server = Server::start(echo).await;
     let sampling = Sampling { top_p: 2.0, ..Sampling::default() };
-    let wrong = proofloop::generate::Request { sampling, ..request("p", 1) };
+    let wrong = Request { sampling, ..request("p", 1) };
     let (result, _) = crate::server::try_run(options(&server), vec![request("p", 1), wrong]).await;
     let error = result.expect_err("out of range").to_string();
     assert!(error.starts_with("setting `top_p`"), "{error}");

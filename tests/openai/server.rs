@@ -249,6 +249,7 @@ pub(crate) fn options(server: &Server) -> Options {
     let retry = Retry {
         attempts: const { NonZeroU32::new(5).expect("not 0") },
         base: Duration::from_millis(2),
+        cap: Duration::from_millis(10),
         ..Retry::default()
     };
     Options { retry, ..Options::new(&server.url, "m") }

@@ -2,29 +2,31 @@
 
 use std::time::Duration;
 
-use proofloop::generate::openai::{Api, Options, Retry, Timeouts};
-use proofloop::generate::{FinishReason, GenerateError, Request, Sampling};
+use proofloop::generate::openai::{Api, OpenAiGenerator, Options, Retry, Timeouts};
+use proofloop::generate::{FinishReason, GenerateError, Generator, Request, Sampling};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use crate::server::{Part, Server, chain, options, request, run, streamed, texts};
+use crate::server::{Part, Server, Told, chain, options, request, run, streamed, texts};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n";
 
 /// A stream with these events, in one piece.
-fn events(events: &[Value]) -> Vec<u8> {
+pub(crate) fn events(events: &[Value]) -> Vec<u8> {
     let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
     format!("{HEAD}connection: close\r\n\r\n{body}").into_bytes()
 }
 
-fn text(index: usize, text: &str) -> Value {
+pub(crate) fn text(index: usize, text: &str) -> Value {
     json!({"choices": [{"index": index, "text": text, "finish_reason": null}]})
 }
 
-fn end(index: usize) -> Value {
+pub(crate) fn end(index: usize) -> Value {
     json!({"choices": [{"index": index, "text": "", "finish_reason": "stop", "stop_reason": null}]})
 }
 
-const DONE: &[u8] = b"data: [DONE]\n\n";
+pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
 #[tokio::test]
 async fn samples_come_interleaved() {
@@ -123,6 +125,39 @@ async fn a_stream_that_breaks_in_the_middle_fails_only_what_was_told() {
     let (_, errors) = &told.failed[&0];
     assert!(matches!(errors[0], GenerateError::Interrupted { .. }));
     assert_eq!((server.calls(), usage.completions, usage.failed_requests), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn what_came_with_the_last_bytes_is_not_told_as_a_whole() {
+    let server = Server::start(|received| match received.number {
+        // "b" is told; then sample 0 comes as a whole and 1 goes on, but behind them in the same bytes is no event.
+        0 => {
+            let broken = [events(&[text(0, "a"), end(0), text(1, "c")]), b"data: {\n\n".to_vec()].concat();
+            let body = broken.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+            vec![
+                Part::Send(events(&[text(1, "b")])),
+                Part::Gate,
+                Part::Send(broken[body..].to_vec()),
+                Part::Close,
+            ]
+        }
+        _ => vec![Part::Send(events(&[text(0, "d"), end(0)])), Part::Send(DONE.to_vec()), Part::Close],
+    })
+    .await;
+    let generator = OpenAiGenerator::new(options(&server)).expect("good options");
+    let (sender, mut events) = mpsc::channel(1);
+    let never = CancellationToken::new();
+    let listen = async {
+        let mut told = Told::default();
+        while let Some(event) = events.recv().await {
+            told.take(event);
+            server.open(1);
+        }
+        told
+    };
+    let (_, told) = tokio::join!(generator.generate(vec![streamed("p", 2)], sender, &never), listen);
+    told.check(&[2]);
+    assert_eq!((told.texts(0), &told.failed[&0].0), (vec!["d"], &vec![1]));
 }
 
 #[tokio::test]

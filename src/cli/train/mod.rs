@@ -78,7 +78,7 @@ pub(super) struct Args {
     seed: u64,
     /// With --init: tokens of the tokenizer that is trained on the data; by default from 1280 to 8192, as many as the
     /// data feed
-    #[arg(long, value_name = "TOKENS", requires = "init")]
+    #[arg(long, value_name = "TOKENS", conflicts_with = "model")]
     vocab: Option<usize>,
     /// The longest example, prompt and completion together; by default what the model takes, and at most 4096
     #[arg(long, value_name = "TOKENS")]

@@ -98,7 +98,7 @@ pub(super) async fn run(
         () = cancel.cancelled() => Outcome::Cancelled,
         outcome = attempts(&shared, &call, &events, &mut progress) => outcome,
     };
-    progress.report(&call, outcome)
+    progress.report(&call, shared.requests[call.request].stream, outcome)
 }
 
 async fn attempts(
@@ -143,16 +143,12 @@ async fn attempts(
     }
 }
 
-fn given_up(shared: &Shared, attempts: u32, error: CallError) -> Outcome {
-    match error {
-        source @ CallError::Connect(_) if !shared.transport.has_answered() => {
-            Outcome::Everything(GenerateError::Unreachable {
-                url: shared.transport.endpoint().to_owned(),
-                source,
-            })
-        }
-        source => Outcome::Failed(GenerateError::NoAnswer { attempts, source }),
+fn given_up(shared: &Shared, attempts: u32, source: CallError) -> Outcome {
+    if source.is_connect() && !shared.transport.has_answered() {
+        let url = shared.transport.endpoint().to_owned();
+        return Outcome::Everything(GenerateError::Unreachable { url, source });
     }
+    Outcome::Failed(GenerateError::NoAnswer { attempts, source })
 }
 
 /// The error with its causes in one line.
@@ -177,7 +173,7 @@ async fn attempt(
             return Ok(false);
         }
     } else {
-        progress.fill(read(shared, &reply.whole().await?)?)?;
+        progress.fill(read(shared, &reply.whole().await?)?);
     }
     progress.check()?;
     if progress.given() > 1 {
@@ -247,12 +243,11 @@ impl Progress {
     }
 
     /// Takes an answer in one piece. Its choices are numbered by their order: some servers give all of them index 0.
-    fn fill(&mut self, answer: Answer) -> Result<(), CallError> {
+    fn fill(&mut self, answer: Answer) {
         self.usage = answer.usage;
         let mut choices: Vec<Choice> = answer.choices.unwrap_or_default();
         choices.sort_by_key(|choice| choice.index);
         self.drafts.iter_mut().zip(choices).for_each(|(draft, choice)| draft.add(choice));
-        Ok(())
     }
 
     /// Takes an event of a stream.
@@ -305,14 +300,16 @@ impl Progress {
         usize::try_from(tokens).ok()
     }
 
-    fn report(self, call: &Call, outcome: Outcome) -> Report {
+    fn report(self, call: &Call, is_stream: bool, outcome: Outcome) -> Report {
         let tokens = self.tokens_of_one();
         let (asked, given, usage) = (self.drafts.len(), self.given(), self.usage);
         let is_answered = matches!(outcome, Outcome::Answered);
         let (mut completed, mut missing, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         let drafts = self.drafts.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         for (&sample, draft) in call.samples.iter().zip(drafts) {
-            let is_done = |draft: &&Draft| draft.is_seen() && (is_answered || draft.is_finished());
+            // What broke off may have left text in the last bytes that nobody was told.
+            let is_whole = |draft: &Draft| draft.is_finished() && (!is_stream || draft.untold().is_none());
+            let is_done = |draft: &&Draft| draft.is_seen() && (is_answered || is_whole(draft));
             let finish = draft.as_ref().filter(is_done).and_then(|draft| draft.finish(tokens).ok());
             match (draft, finish, &outcome) {
                 (Some(draft), Some(finish), _) => completed.push((sample, draft.complete(finish, tokens))),

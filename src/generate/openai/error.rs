@@ -9,10 +9,16 @@ pub enum CallError {
     /// Nobody accepts the connection, the name is unknown, TLS fails.
     #[error("cannot connect")]
     Connect(#[source] reqwest::Error),
+    /// Nobody has accepted the connection in time.
+    #[error("no connection within {limit:?}")]
+    ConnectTimeout {
+        /// [`Timeouts::connect`](super::Timeouts::connect).
+        limit: Duration,
+    },
     /// The connection broke while the call was sent or the answer read.
     #[error("the connection broke")]
     Connection(#[source] reqwest::Error),
-    /// A limit of [`Timeouts`](super::Timeouts) was reached.
+    /// The connection stands, and another limit of [`Timeouts`](super::Timeouts) was reached.
     #[error("no {awaited} within {limit:?}")]
     Timeout {
         /// What was waited for.
@@ -52,11 +58,16 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The server was not reached.
+    pub(super) fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout { .. })
+    }
+
     /// For what failed before there was an answer.
     pub(super) fn send(error: reqwest::Error, connect: Duration) -> Self {
         let error = error.without_url();
         if error.is_timeout() {
-            Self::Timeout { awaited: "connection", limit: connect }
+            Self::ConnectTimeout { limit: connect }
         } else if error.is_connect() {
             Self::Connect(error)
         } else {

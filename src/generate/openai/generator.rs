@@ -28,6 +28,8 @@ use crate::generate::{Boxed, Event, Generator, Identity, Request, Usage};
 ///   nobody does, it is [`Stop`](crate::generate::FinishReason::Stop) if the request has stop strings.
 /// - The same seed need not give the same samples: [`Identity::reproducible`] is false.
 ///
+/// When everything ends with an error, nothing more is told of the samples that were under way.
+///
 /// The answer of a call that was cancelled or failed half-way may have cost tokens that [`Usage`] does not count.
 pub struct OpenAiGenerator {
     options: Options,

@@ -159,10 +159,13 @@ impl Plan {
     }
 
     fn fail(&mut self, request: usize, samples: Vec<usize>, error: GenerateError) -> Option<Event> {
+        if samples.is_empty() {
+            return None;
+        }
         if !std::mem::replace(&mut self.requests[request].has_failed, true) {
             self.usage.failed_requests += 1;
         }
-        (!samples.is_empty()).then_some(Event::Failed { request, samples, error })
+        Some(Event::Failed { request, samples, error })
     }
 
     /// The samples of a request that will not be asked for any more.

@@ -42,6 +42,7 @@ impl From<CallError> for Failure {
             // The same question would have as long an answer.
             CallError::TooLong { .. } => Self::Call(error),
             CallError::Connect(_)
+            | CallError::ConnectTimeout { .. }
             | CallError::Connection(_)
             | CallError::Timeout { .. }
             | CallError::Status { .. }
