@@ -24,6 +24,12 @@ pub enum GenerateError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A logit is not a number, or none is finite: the weights are broken.
+    #[error("the model's logits are not finite")]
+    NotFinite,
+    /// The runtime shut down before the work began.
+    #[error("the runtime is shutting down")]
+    ShutDown,
     /// The model failed.
     #[error("the model failed")]
     Model(#[from] ModelError),
@@ -86,6 +92,10 @@ pub enum GenerateError {
 }
 
 impl GenerateError {
+    pub(crate) fn prompt(problem: impl Into<String>) -> Self {
+        Self::Prompt { problem: problem.into() }
+    }
+
     pub(crate) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {
         Self::Setting { setting, problem: problem.into() }
     }

@@ -6,7 +6,8 @@
 //!
 //! The two paths share the projections and differ in where keys come from: [`Attention::forward_train`] has them all at
 //! hand, [`Attention::forward_cached`] adds to a cache, whose rows may continue one shared prefix. Scores against the
-//! prefix are one product for all rows that share it; softmax runs over prefix and own keys together.
+//! prefix are one product for all rows that share it; softmax runs over prefix and own keys together. On a CPU that is
+//! one kernel, [`ops::cached_attention`].
 
 use candle_core::Tensor;
 
@@ -86,6 +87,10 @@ impl Attention {
     pub(crate) fn forward_cached(&self, x: &Tensor, step: &Step, cache: &mut LayerCache) -> Result<Tensor> {
         let Projected { query, key, value } = self.project(x, &step.rotation, Mode::Generate)?;
         cache.write(&key, &value, step)?;
+        if ops::has_kernel(&query) {
+            let heads = cache.attend(&query, step, self.scale)?;
+            return self.output.forward(&heads, Mode::Generate);
+        }
         let parts =
             step.runs.iter().map(|run| self.attend(&query, run, cache)).collect::<Result<Vec<_>>>()?;
         let all = if let [one] = parts.as_slice() { one.clone() } else { Tensor::cat(&parts, 0)? };

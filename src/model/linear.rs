@@ -8,7 +8,6 @@ use candle_core::Tensor;
 use super::error::Result;
 use super::init;
 use super::lora::Lora;
-use super::ops;
 use super::parameter::{Dropout, Mode, Parameter, Source};
 
 /// One projection of a layer.
@@ -57,14 +56,14 @@ impl Linear {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let mut y = ops::linear(x, &self.weight.view(mode))?;
+        let mut y = mode.linear(x, &self.weight)?;
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(&bias.view(mode))?;
         }
         let Some(adapter) = &self.adapter else { return Ok(y) };
         let dropped = adapter.drop(x, mode)?;
-        let low = ops::linear(&dropped, &adapter.a.view(mode))?;
-        let delta = ops::linear(&low, &adapter.b.view(mode))?;
+        let low = mode.linear(&dropped, &adapter.a)?;
+        let delta = mode.linear(&low, &adapter.b)?;
         Ok((y + (delta * adapter.scale)?)?)
     }
 }

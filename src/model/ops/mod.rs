@@ -8,31 +8,38 @@
 //!
 //! A tensor that is not tracked gets no graph: the same functions serve training and generation.
 
+mod cached_attention;
 mod cross_entropy;
 mod heads;
+mod lanes;
 mod linear;
 mod mask;
+mod product;
 mod real;
 mod rms_norm;
 mod rope;
 mod softmax;
 mod swiglu;
+mod vector;
 
+pub(crate) use cached_attention::{Sharing, Stored, cached_attention};
 pub use cross_entropy::cross_entropy;
 pub use heads::{join_heads, split_heads};
 pub use linear::linear;
 pub use mask::{Mask, Span};
+pub(crate) use product::product;
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 pub use softmax::masked_softmax;
 pub use swiglu::swiglu;
+pub(crate) use vector::{exponentials, largest};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor};
 
 use real::Real;
 
 /// Whether our kernels take this tensor.
-fn has_kernel(tensor: &Tensor) -> bool {
+pub(super) fn has_kernel(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && matches_real(tensor.dtype())
 }
 
