@@ -5,10 +5,20 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/generate.rs"]
+mod generate;
+#[path = "cli/grammar.rs"]
+mod grammar;
+#[path = "cli/models.rs"]
+mod models;
 #[path = "cli/setup.rs"]
 mod setup;
 #[path = "cli/tables.rs"]
 mod tables;
+#[path = "cli/train.rs"]
+mod train;
+#[path = "cli/train_faults.rs"]
+mod train_faults;
 
 use serde_json::Value;
 use std::fs;
@@ -563,7 +573,7 @@ fn help_documents_the_interface() {
     let directory = directory();
     let ran = run(directory.path(), &["--help"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    for command in ["setup", "doctor", "verify", "bench"] {
+    for command in ["setup", "doctor", "verify", "train", "generate", "bench"] {
         assert!(ran.out.contains(&format!("\n  {command} ")), "{command}: {}", ran.out);
     }
     let ran = run(directory.path(), &["verify", "--help"]);

@@ -3,10 +3,10 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | everything was accepted, or the command did what it was asked |
-//! | 1 | at least one candidate was not accepted |
-//! | 2 | the command line or an input is wrong; what was right was still judged |
-//! | 3 | the infrastructure failed: a toolchain, the sandbox, the disk |
-//! | 130 | interrupted |
+//! | 1 | at least one candidate was not accepted; `train`: the loss or its gradient was no finite number |
+//! | 2 | the command line or an input (a file, a record, a model folder) is wrong; what was right was still done |
+//! | 3 | the infrastructure failed: a toolchain, the sandbox, the disk, the device, the server |
+//! | 130 | interrupted; what was done is kept |
 //! | 141 | standard output was closed before everything was told; work ends there |
 //!
 //! Of several, the highest wins.

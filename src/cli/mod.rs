@@ -1,11 +1,15 @@
 //! The command line: one file per command, `Args` as typed, then settings, then the library.
 
 mod bench;
+mod compute;
 mod doctor;
 pub mod exit;
 mod farm;
+mod generate;
 mod output;
 mod setup;
+mod signals;
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -27,9 +31,31 @@ enum Command {
     Doctor(doctor::Args),
     /// Judge candidates: `.lean` or `.py` files, or JSONL
     Verify(verify::Args),
+    /// Teach a model: JSONL of prompts and completions to weights
+    Train(Box<train::Args>),
+    /// Ask a model: prompts to completions, by our own engine or a server
+    Generate(Box<generate::Args>),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
+}
+
+/// Lets candle compute with one thread, for the commands that use cores by replicas: each replica, or worker, is a thread
+/// that computes by itself. candle asks the variable `RAYON_NUM_THREADS` at every product of matrices, and nothing else,
+/// so it must be set; whoever has set it is obeyed. Other commands are left alone, because wasmtime compiles with rayon.
+///
+/// # Safety
+/// No other thread runs: it might read the environment meanwhile.
+pub unsafe fn one_thread_for_each_replica() {
+    const VARIABLE: &str = "RAYON_NUM_THREADS";
+    let uses_replicas = std::env::args_os().nth(1).is_some_and(|name| name == "train" || name == "generate");
+    if uses_replicas && std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: the caller's promise.
+        #[expect(clippy::disallowed_methods, reason = "before there is a second thread")]
+        unsafe {
+            std::env::set_var(VARIABLE, "1");
+        }
+    }
 }
 
 /// Parses the arguments, runs the command, and prints an error chain once.
@@ -51,6 +77,8 @@ pub fn main() -> ExitCode {
             Command::Setup(args) => setup::run(&args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Train(args) => train::run(*args).await,
+            Command::Generate(args) => generate::run(*args).await,
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -2,6 +2,9 @@
 
 use super::exit::{Exit, UsageError};
 use super::farm::NoGuest;
+use crate::generate::GenerateError;
+use crate::train::TrainError;
+use proofloop_datasets::ReadError;
 use proofloop_verifiers::install::InstallError;
 use proofloop_verifiers::lean::toolchain::ToolchainError;
 use std::io::Write;
@@ -15,6 +18,16 @@ pub(super) fn data(line: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// Writes a piece of a text, to be seen at once.
+///
+/// # Errors
+/// As [`data`].
+pub(super) fn piece(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
@@ -43,11 +56,56 @@ pub(super) fn failure(failure: &anyhow::Error) -> ExitCode {
         return Exit::NobodyReads.into();
     }
     error(failure);
-    let usage = failure.chain().any(|cause| {
+    exit(failure).into()
+}
+
+/// Whose fault it is.
+pub(super) fn exit(failure: &anyhow::Error) -> Exit {
+    // Where it is a context, `chain` has it inside a type of anyhow's.
+    if failure.is::<UsageError>() {
+        return Exit::Input;
+    }
+    let known = failure.chain().find_map(|cause| {
         let no_project = |error: &ToolchainError| matches!(error, ToolchainError::NoProject { .. });
-        cause.is::<UsageError>() || cause.downcast_ref::<ToolchainError>().is_some_and(no_project)
+        let is_input = cause.is::<UsageError>()
+            || cause.is::<ReadError>()
+            || cause.downcast_ref::<ToolchainError>().is_some_and(no_project);
+        let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
+        let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
+        is_input.then_some(Exit::Input).or_else(by_training).or_else(by_generating)
     });
-    if usage { Exit::Input.into() } else { Exit::Infrastructure.into() }
+    known.unwrap_or(Exit::Infrastructure)
+}
+
+fn of_training(error: &TrainError) -> Exit {
+    match error {
+        TrainError::Examples(_) | TrainError::Setting { .. } | TrainError::Checkpoint { .. } => Exit::Input,
+        TrainError::NotFinite { .. } => Exit::NotAccepted,
+        TrainError::NoGradient { .. }
+        | TrainError::Replica { .. }
+        | TrainError::Io { .. }
+        | TrainError::Save { .. }
+        | TrainError::Model(_)
+        | TrainError::Compute(_) => Exit::Infrastructure,
+    }
+}
+
+/// What one prompt, or all, failed of.
+pub(super) fn of_generating(error: &GenerateError) -> Exit {
+    match error {
+        GenerateError::Setting { .. }
+        | GenerateError::Prompt { .. }
+        | GenerateError::NotFinite
+        | GenerateError::Rejected { .. } => Exit::Input,
+        GenerateError::ShutDown
+        | GenerateError::Model(_)
+        | GenerateError::Client { .. }
+        | GenerateError::Unreachable { .. }
+        | GenerateError::Key { .. }
+        | GenerateError::Route { .. }
+        | GenerateError::NoAnswer { .. }
+        | GenerateError::Interrupted { .. } => Exit::Infrastructure,
+    }
 }
 
 /// What the user can do about it, if we know.
@@ -58,5 +116,43 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<&'static str> {
             .map(ToolchainError::hint)
             .or_else(|| cause.downcast_ref::<NoGuest>().map(NoGuest::hint))
             .or_else(|| cause.downcast_ref::<InstallError>().and_then(InstallError::hint))
+            .or_else(|| cause.downcast_ref::<TrainError>().and_then(training_hint))
+            .or_else(|| cause.downcast_ref::<GenerateError>().and_then(generating_hint))
     })
+}
+
+fn training_hint(error: &TrainError) -> Option<&'static str> {
+    match error {
+        TrainError::NotFinite { .. } => Some(
+            "try a lower --learning-rate, more --warmup-steps, a lower --clip, or --dtype f32, into another --out",
+        ),
+        TrainError::Save { .. } => {
+            Some("make room, then give the same command again: it goes on where it was")
+        }
+        TrainError::Examples(_)
+        | TrainError::Setting { .. }
+        | TrainError::NoGradient { .. }
+        | TrainError::Replica { .. }
+        | TrainError::Io { .. }
+        | TrainError::Checkpoint { .. }
+        | TrainError::Model(_)
+        | TrainError::Compute(_) => None,
+    }
+}
+
+fn generating_hint(error: &GenerateError) -> Option<&'static str> {
+    match error {
+        GenerateError::Key { .. } => Some("the key is read from the variable that --api-key-env names"),
+        GenerateError::Unreachable { .. } => Some("look whether the server runs, and at the port in its URL"),
+        GenerateError::Setting { .. }
+        | GenerateError::Prompt { .. }
+        | GenerateError::NotFinite
+        | GenerateError::ShutDown
+        | GenerateError::Model(_)
+        | GenerateError::Client { .. }
+        | GenerateError::Route { .. }
+        | GenerateError::Rejected { .. }
+        | GenerateError::NoAnswer { .. }
+        | GenerateError::Interrupted { .. } => None,
+    }
 }

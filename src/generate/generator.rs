@@ -44,7 +44,7 @@ pub struct Completion {
     pub text: String,
     /// Why it ends there.
     pub finish: FinishReason,
-    /// Tokens sampled, those of a stop string and of the end of text included.
+    /// Tokens sampled, those of a stop string and of the end of text included; 0 if a server has not told them.
     pub tokens: usize,
     /// The tokens, where the generator knows them.
     pub token_ids: Option<Vec<u32>>,
@@ -64,6 +64,9 @@ pub struct Usage {
     pub completions: u64,
     /// Requests that failed.
     pub failed_requests: u64,
+    /// Of `completions`, those whose tokens are in no sum, because a server has not told them.
+    #[serde(default)]
+    pub uncounted_completions: u64,
 }
 
 /// What becomes of a request. `request` is its position in the list.

@@ -83,12 +83,21 @@ pub struct Request {
     pub stream: bool,
 }
 
+/// 2^64 divided by the golden ratio.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// The seed of one sample: SplitMix64's finaliser (Steele, Lea, Flood 2014) over both numbers.
 pub fn sample_seed(seed: u64, sample: usize) -> u64 {
-    let mut z = seed.wrapping_add((sample as u64).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut z = seed.wrapping_add((sample as u64).wrapping_add(1).wrapping_mul(GOLDEN));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+/// The seed of a request for the samples behind the first `samples` of one with `seed`: its sample `i` is sample
+/// `samples + i` of that, so that a request can be gone on with.
+pub fn seed_behind(seed: u64, samples: usize) -> u64 {
+    seed.wrapping_add((samples as u64).wrapping_mul(GOLDEN))
 }
 
 #[cfg(test)]
@@ -118,5 +127,15 @@ mod tests {
         let seeds: std::collections::BTreeSet<u64> =
             (0..50).flat_map(|seed| (0..50).map(move |sample| sample_seed(seed, sample))).collect();
         assert_eq!(seeds.len(), 2500);
+    }
+
+    #[test]
+    fn a_request_can_be_gone_on_with() {
+        for (seed, behind) in [(0, 0), (7, 1), (u64::MAX, 5)] {
+            for sample in 0..4 {
+                let seed_there = sample_seed(seed_behind(seed, behind), sample);
+                assert_eq!(seed_there, sample_seed(seed, behind + sample));
+            }
+        }
     }
 }

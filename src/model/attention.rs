@@ -6,7 +6,8 @@
 //!
 //! The two paths share the projections and differ in where keys come from: [`Attention::forward_train`] has them all at
 //! hand, [`Attention::forward_cached`] adds to a cache, whose rows may continue one shared prefix. Scores against the
-//! prefix are one product for all rows that share it; softmax runs over prefix and own keys together.
+//! prefix are one product for all rows that share it; softmax runs over prefix and own keys together. On a CPU that is
+//! one kernel, [`ops::cached_attention`].
 
 use candle_core::Tensor;
 
@@ -81,6 +82,10 @@ impl Attention {
         let (query, key) = self.positioned(x, &step.rotation, mode)?;
         let value = ops::split_heads(&self.value.forward(x, mode)?, self.kv_heads)?;
         cache.write(&key, &value, step)?;
+        if ops::has_kernel(&query) {
+            let heads = cache.attend(&query, step, self.scale)?;
+            return self.output.forward(&heads, Mode::Generate);
+        }
         let parts =
             step.runs.iter().map(|run| self.attend(&query, run, cache)).collect::<Result<Vec<_>>>()?;
         let all = if let [one] = parts.as_slice() { one.clone() } else { Tensor::cat(&parts, 0)? };

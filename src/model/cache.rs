@@ -3,7 +3,7 @@
 //! A cache has rows, each a text that grows. A row may continue a [`Prefix`] that other rows share (the prompt of many
 //! samples): that part is computed and stored once. Behind it come the row's own keys, in tensors
 //! [rows, kv_heads, capacity, d] for each layer that grow by doubling up to a bound.
-//! Neighbouring rows with one prefix are attended to together, so keep them together.
+//! Elsewhere than on a CPU only neighbouring rows with one prefix are attended to together, so keep them together.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::config::ModelConfig;
 use super::error::{ModelError, Result};
-use super::ops::{Mask, Rotation, Span};
+use super::ops::{self, Mask, Rotation, Sharing, Span, Stored};
 
 /// Tokens that a row's tensors have room for at first.
 const FIRST_CAPACITY: usize = 64;
@@ -85,7 +85,12 @@ pub(crate) struct Step {
     pub(crate) rotation: Rotation,
     pub(crate) runs: Vec<Run>,
     place: Place,
-    rows: usize,
+    /// Own tokens of each row, without the new ones.
+    lengths: Vec<usize>,
+    /// New tokens of each row.
+    length: usize,
+    /// Rows with one prefix, or none, wherever they are.
+    sharing: Vec<(Vec<usize>, Option<Arc<Prefix>>)>,
 }
 
 /// Where the new keys go.
@@ -228,7 +233,19 @@ impl KvCache {
             Some(first) if self.rows.iter().all(|row| row.length == first.length) => Place::At(first.length),
             Some(_) | None => Place::Each(self.indices(config, length, &device)?),
         };
-        Ok(Step { rotation, runs: self.runs(length)?, place, rows: self.rows.len() })
+        let lengths = self.rows.iter().map(|row| row.length).collect();
+        Ok(Step { rotation, runs: self.runs(length)?, place, lengths, length, sharing: self.sharing() })
+    }
+
+    fn sharing(&self) -> Vec<(Vec<usize>, Option<Arc<Prefix>>)> {
+        let mut sharing: Vec<(Vec<usize>, Option<Arc<Prefix>>)> = Vec::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            match sharing.iter_mut().find(|(_, prefix)| is_same(prefix.as_ref(), row.prefix.as_ref())) {
+                Some((rows, _)) => rows.push(index),
+                None => sharing.push((vec![index], row.prefix.clone())),
+            }
+        }
+        sharing
     }
 
     pub(crate) fn layers_mut(&mut self) -> &mut [LayerCache] {
@@ -268,11 +285,7 @@ impl KvCache {
     }
 
     fn runs(&self, length: usize) -> Result<Vec<Run>> {
-        let same = |left: &Row, right: &Row| match (&left.prefix, &right.prefix) {
-            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
+        let same = |left: &Row, right: &Row| is_same(left.prefix.as_ref(), right.prefix.as_ref());
         let mut first = 0;
         let run = |rows: &[Row]| -> Result<Run> {
             let keys = rows.iter().map(|row| row.length + length).max().unwrap_or(length);
@@ -289,11 +302,30 @@ impl KvCache {
     }
 }
 
+fn is_same(left: Option<&Arc<Prefix>>, right: Option<&Arc<Prefix>>) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
 impl LayerCache {
+    /// What the queries of all rows, [rows, kv_heads, group * length, d], see: [rows, length, heads * d].
+    pub(crate) fn attend(&self, query: &Tensor, step: &Step, scale: f64) -> Result<Tensor> {
+        let mut sharing = Vec::with_capacity(step.sharing.len());
+        for (rows, prefix) in &step.sharing {
+            let layer = prefix.as_ref().and_then(|prefix| prefix.layers.get(self.index));
+            sharing.push(Sharing { rows, prefix: layer.map(|layer| (&layer.keys, &layer.values)) });
+        }
+        let stored = Stored { keys: &self.tensors.0, values: &self.tensors.1, lengths: &step.lengths };
+        Ok(ops::cached_attention(query, step.length, &stored, &sharing, scale)?)
+    }
+
     /// Stores the new keys and values, [rows, kv_heads, length, d].
     pub(crate) fn write(&self, keys: &Tensor, values: &Tensor, step: &Step) -> Result<()> {
         for (stored, new) in [(&self.tensors.0, keys), (&self.tensors.1, values)] {
-            let (stored, new) = (stored.narrow(0, 0, step.rows)?, new.contiguous()?);
+            let (stored, new) = (stored.narrow(0, 0, step.lengths.len())?, new.contiguous()?);
             match &step.place {
                 Place::At(start) => stored.slice_set(&new, 2, *start)?,
                 Place::Each(indices) => stored.scatter_set(indices, &new, 2)?,

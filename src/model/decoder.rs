@@ -217,7 +217,7 @@ impl Decoder {
         let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
         let last = self.last_places(&hidden, &lengths)?;
         let normed = self.norm.forward(&last, Mode::Generate)?;
-        let logits = ops::linear(&normed, &self.head.detached())?;
+        let logits = Mode::Generate.linear(&normed, &self.head)?;
         cache.advance(&lengths);
         Ok(logits)
     }

@@ -57,10 +57,17 @@ impl Linear {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let weight = self.weight.view(mode);
-        let y = match &self.adapter {
-            Some(adapter) => adapter.forward(x, &weight, mode)?,
-            None => ops::linear(x, &weight)?,
+        let y = match (&self.adapter, mode) {
+            (None, _) => mode.linear(x, &self.weight)?,
+            (Some(adapter), Mode::Train(dropout)) => {
+                let (weight, count) = (self.weight.tracked(), x.elem_count());
+                let (a, b) = (adapter.a.tracked(), adapter.b.tracked());
+                ops::adapted(x, &weight, (&a, &b), adapter.scale, adapter.dropout(count, dropout))?
+            }
+            (Some(Adapter { a, b, scale, .. }), Mode::Generate) => {
+                let low = (mode.linear(x, a)? * *scale)?;
+                (mode.linear(x, &self.weight)? + mode.linear(&low, b)?)?
+            }
         };
         match &self.bias {
             Some(bias) => Ok(y.broadcast_add(&bias.view(mode))?),
@@ -68,25 +75,21 @@ impl Linear {
         }
     }
 
-    /// The weight, if that is all there is.
-    pub(crate) fn bare(&self, mode: Mode<'_>) -> Option<Tensor> {
-        (self.adapter.is_none() && self.bias.is_none()).then(|| self.weight.view(mode))
+    /// The weight that trains, if that is all there is.
+    pub(crate) fn trained(&self, mode: Mode<'_>) -> Option<Tensor> {
+        let is_bare = self.adapter.is_none() && self.bias.is_none();
+        match mode {
+            Mode::Train(_) if is_bare => Some(self.weight.tracked()),
+            Mode::Train(_) | Mode::Generate => None,
+        }
     }
 }
 
 impl Adapter {
-    fn forward(&self, x: &Tensor, weight: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let (a, b) = (self.a.view(mode), self.b.view(mode));
-        Ok(ops::adapted(x, weight, (&a, &b), self.scale, self.dropout(x.elem_count(), mode))?)
-    }
-
-    fn dropout(&self, count: usize, mode: Mode<'_>) -> Option<ops::Kept> {
-        match mode {
-            Mode::Train(Some(Dropout { seed })) if self.dropout > 0.0 => {
-                let (share, seed) = (self.dropout, seed ^ self.salt);
-                Some(Box::new(move || init::dropout_mask(count, share, seed)))
-            }
-            Mode::Train(_) | Mode::Generate => None,
-        }
+    /// What is kept of `count` elements.
+    fn dropout(&self, count: usize, dropout: Option<&Dropout>) -> Option<ops::Kept> {
+        let Dropout { seed } = dropout.filter(|_| self.dropout > 0.0)?;
+        let (share, seed) = (self.dropout, seed ^ self.salt);
+        Some(Box::new(move || init::dropout_mask(count, share, seed)))
     }
 }

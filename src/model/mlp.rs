@@ -33,7 +33,7 @@ impl Mlp {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let inner = match (self.gate.bare(mode), self.up.bare(mode)) {
+        let inner = match (self.gate.trained(mode), self.up.trained(mode)) {
             (Some(gate), Some(up)) => ops::gated(x, &gate, &up)?,
             (_, _) => ops::swiglu(&self.gate.forward(x, mode)?, &self.up.forward(x, mode)?)?,
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::error::{ModelError, Result};
+use super::ops;
 
 /// Tensors by Hugging Face name. The order of the names is the order of everything that loops over them.
 pub type Parameters = BTreeMap<String, Var>;
@@ -43,6 +44,16 @@ pub(crate) enum Mode<'a> {
     Train(Option<&'a Dropout>),
     /// Without.
     Generate,
+}
+
+impl Mode<'_> {
+    /// `x W^T` with a weight as this path sees it.
+    pub(crate) fn linear(self, x: &Tensor, weight: &Parameter) -> Result<Tensor> {
+        Ok(match self {
+            Self::Train(_) => ops::linear(x, &weight.tracked())?,
+            Self::Generate => ops::product(x, &weight.detached())?,
+        })
+    }
 }
 
 /// The seed of one step's dropout. A layer that is computed again for its gradient drops the same elements again.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, TokenizerBuilder};
 
 use super::error::{ModelError, Result};
@@ -86,6 +87,37 @@ impl Tokenizer {
         let text = tokenizer.to_string(false).map_err(failed("it cannot be written"))?;
         let inner = tokenizers::Tokenizer::from_bytes(text).map_err(failed("it cannot be read back"))?;
         Ok(Self { inner })
+    }
+
+    /// The same, but [`Tokenizer::encode`] with `add_special` puts this special token in front of every text, as whoever
+    /// loads the file will do, too.
+    ///
+    /// # Errors
+    /// The token is not in the vocabulary.
+    pub fn starting_with(mut self, token: &str) -> Result<Self> {
+        let Some(id) = self.id(token) else { return Err(wrong(format!("it has no token `{token}`"))) };
+        let refused = |problem: String| wrong(format!("no text can start with `{token}`: {problem}"));
+        let pieces = |texts: &[&str]| {
+            std::iter::once(&token).chain(texts).map(|&text| text.to_owned()).collect::<Vec<_>>()
+        };
+        let mut builder = TemplateProcessing::builder();
+        builder.try_single(pieces(&["$A"])).map_err(refused)?;
+        builder.try_pair(pieces(&["$A", "$B"])).map_err(refused)?;
+        let template = builder.special_tokens(vec![(token, id)]).build();
+        let template = template.map_err(|error| refused(error.to_string()))?;
+        self.inner.with_post_processor(Some(template));
+        Ok(self)
+    }
+
+    /// The token that [`Tokenizer::encode`] with `add_special` puts in front of every text, if there is one.
+    ///
+    /// This, and not a configuration's `bos_token_id`, says what a model has seen there: Qwen's names a token that no
+    /// text of theirs begins with.
+    ///
+    /// # Errors
+    /// The tokenizer cannot encode an empty text.
+    pub fn first_token(&self) -> Result<Option<u32>> {
+        Ok(self.encode("", true)?.first().copied())
     }
 
     /// Writes a `tokenizer.json`, beside and renamed.

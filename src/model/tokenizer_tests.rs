@@ -47,6 +47,27 @@ fn special_tokens_are_one_token_and_can_be_left_out() -> Result<()> {
 }
 
 #[test]
+fn texts_can_start_with_a_token_and_the_file_says_so() -> Result<()> {
+    let tokenizer = trained();
+    assert_eq!(tokenizer.first_token()?, None);
+    let plain = tokenizer.encode("a b", true)?;
+    let tokenizer = tokenizer.starting_with("<|pad|>")?;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tokenizer.json");
+    tokenizer.save(&path)?;
+    let loaded = Tokenizer::load(&path)?;
+    for tokenizer in [&tokenizer, &loaded] {
+        assert_eq!(tokenizer.first_token()?, Some(1));
+        assert_eq!(tokenizer.encode("a b", false)?, plain);
+        assert_eq!(tokenizer.encode("a b", true)?, [&[1], plain.as_slice()].concat());
+        assert_eq!(tokenizer.decode(&tokenizer.encode("a b", true)?, true)?, "a b");
+    }
+    let error = trained().starting_with("<|none|>").expect_err("refused").to_string();
+    insta::assert_snapshot!(error, @"tokenizer: it has no token `<|none|>`");
+    Ok(())
+}
+
+#[test]
 fn what_does_not_fit_is_an_error() -> Result<()> {
     let tokenizer = trained();
     tokenizer.check_fits(320)?;

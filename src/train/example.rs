@@ -12,6 +12,7 @@ use proofloop_datasets::lines::{BoundedLines, LineProblem};
 use proofloop_datasets::readers::fields::{Fields, type_name};
 use proofloop_datasets::{Cause, Place, ReadError};
 
+use super::batch::order;
 use super::error::Result;
 use crate::model::Tokenizer;
 
@@ -85,12 +86,50 @@ pub fn read_examples(path: &Path, tokenizer: &Tokenizer, options: &EncodeOptions
 }
 
 fn read(path: &Path, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Examples, ReadError> {
+    let mut read = Examples::default();
+    each_line(path, &mut |line| read.add(line, tokenizer, options).map(|()| true))?;
+    if read.examples.is_empty() {
+        return Err(ReadError { path: path.to_path_buf(), place: Place::File, cause: Cause::Empty });
+    }
+    Ok(read)
+}
+
+/// Hands every prompt and completion of a JSONL file to `sink`, until that says false: what a tokenizer is trained on.
+///
+/// # Errors
+/// As [`read_examples`].
+pub fn read_texts(path: &Path, sink: &mut dyn FnMut(&str) -> bool) -> Result<()> {
+    each_line(path, &mut |line| {
+        let fields = Fields::parse(line)?;
+        Ok(sink(fields.text("prompt")?) && sink(fields.text("completion")?))
+    })?;
+    Ok(())
+}
+
+/// Takes a share of the examples, from 0 to 1, away from training: the first ones of a permutation that follows from the
+/// seed, in their old order. At least one if the share is above 0, and never all.
+pub fn hold_out(examples: Vec<Example>, share: f64, seed: u64) -> (Vec<Example>, Vec<Example>) {
+    let total = examples.len();
+    let wanted = (share * total as f64).ceil() as usize;
+    let mut is_held = vec![false; total];
+    // A stream that no epoch uses.
+    for index in order(seed, u64::MAX, total).into_iter().take(wanted.min(total.saturating_sub(1))) {
+        is_held[index] = true;
+    }
+    let (mut kept, mut held) = (Vec::with_capacity(total), Vec::new());
+    for (example, is_held) in examples.into_iter().zip(is_held) {
+        if is_held { held.push(example) } else { kept.push(example) }
+    }
+    (kept, held)
+}
+
+/// Hands every line that is not blank to `each`, until that says false.
+fn each_line(path: &Path, each: &mut dyn FnMut(&str) -> Result<bool, Cause>) -> Result<(), ReadError> {
     let at = |place: Place| move |cause: Cause| ReadError { path: path.to_path_buf(), place, cause };
     let file = File::open(path).map_err(Cause::Open).map_err(at(Place::File))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(at(Place::File)(Cause::Directory));
     }
-    let mut read = Examples::default();
     for line in BoundedLines::new(BufReader::with_capacity(1 << 16, file)) {
         let line = line.map_err(|error| match error.problem {
             LineProblem::Io(source) => at(Place::File)(Cause::Line(LineProblem::Io(source))),
@@ -98,14 +137,11 @@ fn read(path: &Path, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<E
                 at(Place::Line(error.number))(Cause::Line(problem))
             }
         })?;
-        if !line.text.trim().is_empty() {
-            read.add(&line.text, tokenizer, options).map_err(at(Place::Line(line.number)))?;
+        if !line.text.trim().is_empty() && !each(&line.text).map_err(at(Place::Line(line.number)))? {
+            break;
         }
     }
-    if read.examples.is_empty() {
-        return Err(at(Place::File)(Cause::Empty));
-    }
-    Ok(read)
+    Ok(())
 }
 
 impl Examples {

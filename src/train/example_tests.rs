@@ -81,3 +81,39 @@ fn errors_name_file_line_and_field() {
     let error = read(folder.path(), &tokenizer(), &OPTIONS).expect_err("a folder");
     assert!(matches!(error.cause, Cause::Directory));
 }
+
+#[test]
+fn texts_come_in_order_until_enough() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.jsonl");
+    std::fs::write(&path, "{\"prompt\": \"a\", \"completion\": \"b\"}\n\n{\"prompt\": \"c\"}")
+        .expect("written");
+    let mut seen = Vec::new();
+    let mut upto = |most: usize| {
+        seen.clear();
+        let mut sink = |text: &str| {
+            seen.push(text.to_owned());
+            seen.len() < most
+        };
+        let read = read_texts(&path, &mut sink);
+        (seen.concat(), read.is_ok())
+    };
+    assert_eq!(upto(1), ("a".to_owned(), true));
+    assert_eq!(upto(2), ("ab".to_owned(), true));
+    assert_eq!(upto(9), ("abc".to_owned(), false));
+}
+
+#[test]
+fn a_share_is_held_out() {
+    let example = |token: u32| Example { tokens: vec![token, token], completion: 1, weight: 1.0 };
+    let all: Vec<_> = (0..10).map(example).collect();
+    let counts = |share: f64, count: usize| hold_out(all[..count].to_vec(), share, 3).1.len();
+    assert_eq!([counts(0.0, 10), counts(0.01, 10), counts(0.3, 10), counts(1.0, 10)], [0, 1, 3, 9]);
+    assert_eq!([counts(0.5, 1), counts(0.5, 0)], [0, 0]);
+    let (kept, held) = hold_out(all.clone(), 0.3, 3);
+    assert!(kept.is_sorted_by_key(|e| e.tokens[0]) && held.is_sorted_by_key(|e| e.tokens[0]));
+    let mut both = [kept, held.clone()].concat();
+    both.sort_by_key(|example| example.tokens[0]);
+    assert_eq!(both, all);
+    assert_ne!(hold_out(all.clone(), 0.3, 4).1, held);
+}

@@ -24,7 +24,7 @@ mod trainer;
 pub use batch::{Batching, Cursor};
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use error::{Result, TrainError};
-pub use example::{EncodeOptions, Example, Examples, TooLong, read_examples};
+pub use example::{EncodeOptions, Example, Examples, TooLong, hold_out, read_examples, read_texts};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use schedule::{Decay, Schedule};
 pub use trainer::{Finish, Plan, Progress, Settings, StepReport, Trainer};

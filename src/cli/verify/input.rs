@@ -158,7 +158,7 @@ fn jsonl(path: &Path, reader: impl BufRead, kind: Option<Kind>, seen: &mut Seen,
     !empty || sink(Err(at(path, Place::File, Cause::Empty)))
 }
 
-pub(super) fn open(path: &Path) -> Result<File, Cause> {
+pub(in super::super) fn open(path: &Path) -> Result<File, Cause> {
     let file = File::open(path).map_err(Cause::Open)?;
     if file.metadata().map_err(Cause::Open)?.is_dir() {
         return Err(Cause::Directory);
@@ -167,7 +167,7 @@ pub(super) fn open(path: &Path) -> Result<File, Cause> {
 }
 
 /// A whole source file as text, within the bound of a line.
-pub(super) fn text(path: &Path) -> Result<String, Cause> {
+pub(in super::super) fn text(path: &Path) -> Result<String, Cause> {
     let limit_bytes = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     open(path)?

@@ -1,12 +1,12 @@
 //! `proofloop verify`: judge candidates from files or standard input.
 
 mod human;
-mod input;
+pub(super) mod input;
 mod python_file;
 
 use super::exit::{Exit, UsageError};
 use super::farm::{self, GuestName, Mode, Settings};
-use super::{output, setup};
+use super::{output, setup, signals};
 use crate::records::{Named, Report};
 use anyhow::Context;
 use human::Summary;
@@ -209,12 +209,7 @@ struct Pipeline {
 impl Pipeline {
     fn new(settings: Settings, format: Format, known_count: Option<u64>) -> Self {
         let (writer, answers) = mpsc::channel(16_384);
-        let cancel = tokio_util::sync::CancellationToken::new();
-        let on_signal = cancel.clone();
-        tokio::spawn(async move {
-            interrupted().await;
-            on_signal.cancel();
-        });
+        let cancel = signals::cancellation();
         let written = tokio::spawn(write(answers, format, known_count));
         Self { settings, farms: BTreeMap::new(), writer, written, cancel, bad_inputs: false, candidates: 0 }
     }
@@ -329,18 +324,5 @@ fn lost(cause: String) -> Judgement {
         checker,
         protection: Vec::new(),
         cached: false,
-    }
-}
-
-/// Returns on SIGINT or SIGTERM.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = int.recv() => {}
-        _ = term.recv() => {}
     }
 }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 
-use super::product::{Matrix, Target, product};
+use super::matrix::{Matrix, Target, product};
 use super::real::Real;
 use super::{Read, elements, for_real, has_kernel, linear};
 

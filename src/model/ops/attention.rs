@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::mask::{Mask, Span};
-use super::product::{Matrix, Target};
+use super::matrix::{Matrix, Target};
 use super::real::Real;
 use super::vector::{dot, largest_of, sum, vectorised};
 use super::{Read, elements, for_real, has_kernel, join_heads, masked_softmax, split_heads};

@@ -7,7 +7,7 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
 
-use super::product::{Matrix, product};
+use super::matrix::{Matrix, product};
 use super::real::Real;
 use super::{Read, elements, for_real, has_kernel, matches_real};
 

@@ -10,11 +10,14 @@
 
 mod adapted;
 mod attention;
+mod cached_attention;
 mod cross_entropy;
 mod gated;
 mod heads;
+mod lanes;
 mod linear;
 mod mask;
+mod matrix;
 mod product;
 mod real;
 mod rms_norm;
@@ -25,11 +28,13 @@ mod vector;
 
 pub use adapted::{Kept, adapted};
 pub use attention::attention;
+pub(crate) use cached_attention::{Sharing, Stored, cached_attention};
 pub use cross_entropy::cross_entropy;
 pub use gated::gated;
 pub use heads::{join_heads, split_heads};
 pub use linear::linear;
 pub use mask::{Mask, Span};
+pub(crate) use product::product;
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 pub use softmax::masked_softmax;
@@ -41,7 +46,7 @@ use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor
 use real::Real;
 
 /// Whether our kernels take this tensor.
-fn has_kernel(tensor: &Tensor) -> bool {
+pub(super) fn has_kernel(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && matches_real(tensor.dtype())
 }
 

@@ -1,164 +1,240 @@
-//! Products of matrices that lie in slices, with any distance between rows, into memory that is there already: what
-//! candle's own product can't do, and what our larger operations are made of.
+//! `y = x W^T` for generation, with every element's bits independent of the other rows: `y_ij` is one dot product, whose
+//! order of summation depends on the inner size and the processor alone.
+//!
+//! candle's products (`gemm`) sum in another order when there is one row, and at other numbers of rows when the inner
+//! size is above 512; and they copy all of `W` to another layout on each call, which is most of the time for few rows.
+//! Here both factors are read as they are, in tiles of [`TILE`] rows of each. (No closure may have a vector in it: the
+//! compiler would not inline the processor's instructions into one.)
 
-use super::real::Real;
+use candle_core::{D, Result, Tensor};
+use pulp::{Arch, Simd, WithSimd};
 
-/// A matrix in a slice.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, T> {
-    elements: &'a [T],
-    rows: usize,
-    columns: usize,
-    /// Distance, in elements, of neighbours in a column and in a row.
-    row_step: usize,
-    column_step: usize,
+use super::lanes::Lanes;
+use super::{Read, for_real, has_kernel, linear};
+
+const NAME: &str = "product";
+
+/// Rows of `W` in a tile, and of `x` where the processor has 32 vector registers.
+const TILE: usize = 4;
+
+/// Rows of `x` are worked on in blocks of this size, which stay in the first-level cache.
+const ROWS_BYTES: usize = 32 << 10;
+
+/// Rows of `W` are worked on in panels of this size, which stay in the second-level cache: a `W` that is larger than the
+/// caches comes from memory once.
+const PANEL_BYTES: usize = 512 << 10;
+
+/// `x W^T` with `x` [..., in] and `W` [out, in], without a graph.
+///
+/// # Errors
+/// Shapes, dtypes or devices don't fit.
+pub(crate) fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if !has_kernel(x) || x.dtype() != weight.dtype() {
+        return linear(x, weight);
+    }
+    let (outputs, inner) = weight.dims2()?;
+    if x.dim(D::Minus1)? != inner || inner == 0 {
+        candle_core::bail!("{NAME}: x is {:?}, the weight {:?}", x.shape(), weight.shape());
+    }
+    let mut dims = x.dims().to_vec();
+    if let Some(last) = dims.last_mut() {
+        *last = outputs;
+    }
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    for_real!(x.dtype(), run(&x, &weight, inner, dims))
 }
 
-/// Whether the last element of such a matrix is in a slice of `length`.
-fn fits(length: usize, rows: usize, columns: usize, row_step: usize, column_step: usize) -> bool {
-    let last = |count: usize, step: usize| (count.max(1) - 1).checked_mul(step);
-    let end = last(rows, row_step)
-        .zip(last(columns, column_step))
-        .and_then(|(row, column)| row.checked_add(column));
-    rows == 0 || columns == 0 || end.is_some_and(|end| end < length)
+fn run<T: Lanes>(x: &Tensor, weight: &Tensor, inner: usize, dims: Vec<usize>) -> Result<Tensor> {
+    let (xs, ws) = (Read::new(x), Read::new(weight));
+    let (xs, ws) = (xs.elements::<T>(NAME)?, ws.elements::<T>(NAME)?);
+    let outputs = ws.len() / inner;
+    let mut y = vec![T::zero(); xs.len() / inner * outputs];
+    Arch::new().dispatch(Product { x: xs, w: ws, inner, y: &mut y, stride: outputs, column: 0 });
+    Tensor::from_vec(y, dims, x.device())
 }
 
-impl<'a, T: Real> Matrix<'a, T> {
-    /// Rows behind each other.
-    pub(super) fn new(elements: &'a [T], rows: usize, columns: usize) -> Self {
-        Self::spaced(elements, rows, columns, columns)
-    }
-
-    /// Rows `row_step` elements apart.
-    pub(super) fn spaced(elements: &'a [T], rows: usize, columns: usize, row_step: usize) -> Self {
-        assert!(fits(elements.len(), rows, columns, row_step, 1), "a matrix must lie in its slice");
-        Self { elements, rows, columns, row_step, column_step: 1 }
-    }
-
-    /// Transposed.
-    pub(super) fn t(self) -> Self {
-        let Self { elements, rows, columns, row_step, column_step } = self;
-        Self { elements, rows: columns, columns: rows, row_step: column_step, column_step: row_step }
-    }
+/// Writes the products of the rows of `x` with the rows of `w` to the columns of `y` from `column` on; a row of `y` is
+/// `stride` numbers.
+pub(super) struct Product<'a, T> {
+    pub(super) x: &'a [T],
+    pub(super) w: &'a [T],
+    pub(super) inner: usize,
+    pub(super) y: &'a mut [T],
+    pub(super) stride: usize,
+    pub(super) column: usize,
 }
 
-/// A matrix that is written.
-pub(super) struct Target<'a, T> {
-    elements: &'a mut [T],
-    row_step: usize,
-    /// Whether what is there is added to.
-    is_added_to: bool,
-}
+impl<T: Lanes> WithSimd for Product<'_, T> {
+    type Output = ();
 
-impl<'a, T: Real> Target<'a, T> {
-    /// Overwritten; rows `row_step` elements apart.
-    pub(super) fn set(elements: &'a mut [T], row_step: usize) -> Self {
-        Self { elements, row_step, is_added_to: false }
-    }
-
-    /// Added to; rows `row_step` elements apart.
-    pub(super) fn add(elements: &'a mut [T], row_step: usize) -> Self {
-        Self { elements, row_step, is_added_to: true }
-    }
-
-    /// `factor a b`.
-    pub(super) fn product(self, a: Matrix<'_, T>, b: Matrix<'_, T>, factor: T) {
-        let Self { elements, row_step, is_added_to } = self;
-        assert!(fits(elements.len(), a.rows, b.columns, row_step, 1), "a matrix must lie in its slice");
-        assert!(row_step >= b.columns || a.rows <= 1, "rows that are written must not overlap");
-        // SAFETY: every element of the target is in its slice and is written once; see `run` for the rest.
-        unsafe { run(elements.as_mut_ptr(), row_step, is_added_to, a, b, factor) }
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Product { x, w, inner, y, stride, column } = self;
+        let row_bytes = inner * size_of::<T>();
+        let rows = (ROWS_BYTES / row_bytes).max(TILE) / TILE * TILE;
+        let panel = (PANEL_BYTES / row_bytes).max(TILE) / TILE * TILE;
+        let mut at = column;
+        for panel in w.chunks(panel * inner) {
+            for (x, y) in x.chunks(rows * inner).zip(y.chunks_mut(rows * stride)) {
+                tile_panel::<S, T>(simd, x, panel, inner, y, stride, at);
+            }
+            at += panel.len() / inner;
+        }
     }
 }
-
-/// `factor a b` in new memory, row after row.
-pub(super) fn product<T: Real>(a: Matrix<'_, T>, b: Matrix<'_, T>, factor: T) -> Vec<T> {
-    let count = a.rows * b.columns;
-    if a.columns == 0 {
-        return vec![T::zero(); count];
-    }
-    let mut elements: Vec<T> = Vec::with_capacity(count);
-    // SAFETY: there is room for `rows * columns` elements, which are written and not read.
-    unsafe { run(elements.as_mut_ptr(), b.columns, false, a, b, factor) }
-    // SAFETY: the product has written all of them.
-    unsafe { elements.set_len(count) }
-    elements
-}
-
-/// # Safety
-/// `to` has room for `a.rows` rows of `b.columns` elements, `row_step` apart, and is not in `a` or `b`; if it is added to,
-/// they are initialised.
-unsafe fn run<T: Real>(
-    to: *mut T,
-    row_step: usize,
-    is_added_to: bool,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    factor: T,
+/// Some rows of `x` with some of `w`.
+#[inline(always)]
+fn tile_panel<S: Simd, T: Lanes>(
+    simd: S,
+    x: &[T],
+    w: &[T],
+    inner: usize,
+    y: &mut [T],
+    stride: usize,
+    mut column: usize,
 ) {
-    assert_eq!(a.columns, b.rows, "the inner sizes of a product");
-    // As candle's own products.
-    let parallelism = match candle_core::utils::get_num_threads() {
-        0 | 1 => gemm::Parallelism::None,
-        threads => gemm::Parallelism::Rayon(threads),
-    };
-    // SAFETY: `a` and `b` lie in their slices (checked when they were made), and the caller answers for `to`. No step is
-    // beyond isize, since no slice is.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            to,
-            1,
-            row_step as isize,
-            is_added_to,
-            a.elements.as_ptr(),
-            a.column_step as isize,
-            a.row_step as isize,
-            b.elements.as_ptr(),
-            b.column_step as isize,
-            b.row_step as isize,
-            T::one(),
-            factor,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+    let mut tiles = w.chunks_exact(TILE * inner);
+    for tile in &mut tiles {
+        let mut rows: [&[T]; TILE] = [&[]; TILE];
+        for (row, w) in rows.iter_mut().zip(tile.chunks_exact(inner)) {
+            *row = w;
+        }
+        tile_rows::<S, T, TILE>(simd, x, rows, inner, y, stride, column);
+        column += TILE;
     }
+    for w in tiles.remainder().chunks_exact(inner) {
+        tile_rows::<S, T, 1>(simd, x, [w], inner, y, stride, column);
+        column += 1;
+    }
+}
+
+/// All rows of `x` with `O` rows of `w`.
+#[inline(always)]
+fn tile_rows<S: Simd, T: Lanes, const O: usize>(
+    simd: S,
+    x: &[T],
+    w: [&[T]; O],
+    inner: usize,
+    y: &mut [T],
+    stride: usize,
+    column: usize,
+) {
+    let tile = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+    for (x, y) in x.chunks(tile * inner).zip(y.chunks_mut(tile * stride)) {
+        match x.len() / inner {
+            4 => store(tile_of::<S, T, 4, O>(simd, x, w, inner), y, stride, column),
+            3 => store(tile_of::<S, T, 3, O>(simd, x, w, inner), y, stride, column),
+            2 => store(tile_of::<S, T, 2, O>(simd, x, w, inner), y, stride, column),
+            _ => store(tile_of::<S, T, 1, O>(simd, x, w, inner), y, stride, column),
+        }
+    }
+}
+
+#[inline(always)]
+fn store<T: Lanes, const R: usize, const O: usize>(
+    tile: [[T; O]; R],
+    y: &mut [T],
+    stride: usize,
+    column: usize,
+) {
+    for (row, numbers) in tile.iter().enumerate() {
+        y[row * stride + column..][..O].copy_from_slice(numbers);
+    }
+}
+
+/// The dot products of `R` rows with `O` rows. Each is summed in the same order, whatever `R` and `O` are.
+#[inline(always)]
+fn tile_of<S: Simd, T: Lanes, const R: usize, const O: usize>(
+    simd: S,
+    x: &[T],
+    w: [&[T]; O],
+    inner: usize,
+) -> [[T; O]; R] {
+    let (mut x_heads, mut x_tails): ([&[T::Vector<S>]; R], [&[T]; R]) = ([&[]; R], [&[]; R]);
+    let (mut w_heads, mut w_tails): ([&[T::Vector<S>]; O], [&[T]; O]) = ([&[]; O], [&[]; O]);
+    for r in 0..R {
+        (x_heads[r], x_tails[r]) = T::split::<S>(&x[r * inner..(r + 1) * inner]);
+    }
+    for o in 0..O {
+        (w_heads[o], w_tails[o]) = T::split::<S>(&w[o][..inner]);
+    }
+    let vectors = w_heads[0].len();
+    for head in &mut x_heads {
+        *head = &head[..vectors];
+    }
+    for head in &mut w_heads {
+        *head = &head[..vectors];
+    }
+    let mut sums = [[T::splat(simd, T::zero()); O]; R];
+    for at in 0..vectors {
+        for o in 0..O {
+            let w = w_heads[o][at];
+            for r in 0..R {
+                sums[r][o] = T::multiply_add(simd, x_heads[r][at], w, sums[r][o]);
+            }
+        }
+    }
+    if !w_tails[0].is_empty() {
+        for o in 0..O {
+            let w = T::load_part(simd, w_tails[o]);
+            for r in 0..R {
+                sums[r][o] = T::multiply_add(simd, T::load_part(simd, x_tails[r]), w, sums[r][o]);
+            }
+        }
+    }
+    let mut tile = [[T::zero(); O]; R];
+    for r in 0..R {
+        for o in 0..O {
+            tile[r][o] = T::total(simd, sums[r][o]);
+        }
+    }
+    tile
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::check;
     use super::*;
+    use candle_core::{DType, Device};
+
+    fn bits(tensor: &Tensor) -> Vec<u32> {
+        let numbers: Vec<f32> = tensor.flatten_all().and_then(|t| t.to_vec1()).expect("readable");
+        numbers.into_iter().map(f32::to_bits).collect()
+    }
 
     #[test]
-    fn products_of_parts_and_transposed() {
-        let a: Vec<f64> = (0..12_u8).map(f64::from).collect();
-        // [[0, 1], [4, 5], [8, 9]] times its transpose.
-        let part = Matrix::spaced(&a, 3, 2, 4);
-        let expected = [1.0, 5.0, 9.0, 5.0, 41.0, 77.0, 9.0, 77.0, 145.0];
-        assert_eq!(product(part, part.t(), 1.0), expected);
-        let mut into = vec![1.0; 15];
-        Target::add(&mut into, 5).product(part, part.t(), 2.0);
-        for (row, expected) in into.chunks(5).zip(expected.chunks(3)) {
-            let found: Vec<f64> = row[..3].iter().map(|x| (x - 1.0) / 2.0).collect();
-            assert_eq!(found, expected);
-            assert_eq!(row[3..], [1.0, 1.0]);
+    fn equals_plain_operations() -> Result<()> {
+        for (rows, inner, outputs) in [(1, 1, 1), (2, 7, 3), (5, 16, 9), (9, 33, 4), (13, 300, 21)] {
+            let (x, w) = (check::random(&[rows, inner], 1), check::random(&[outputs, inner], 2));
+            for dtype in [DType::F32, DType::F64] {
+                let (x, w) = (x.to_dtype(dtype)?, w.to_dtype(dtype)?);
+                let plain = x.to_dtype(DType::F64)?.matmul(&w.to_dtype(DType::F64)?.t()?)?;
+                let off = check::distance(&product(&x, &w)?, &plain);
+                assert!(off < 1e-6 * inner as f64 + 1e-6, "{rows} {inner} {outputs} {dtype:?}: {off:e}");
+            }
         }
-        Target::set(&mut into, 3).product(part, part.t(), 1.0);
-        assert_eq!(into[..9], expected);
+        Ok(())
     }
 
     #[test]
-    fn an_empty_inner_size_is_zero() {
-        assert_eq!(product(Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3), 1.0_f32), [0.0; 6]);
+    fn a_row_does_not_depend_on_the_others() -> Result<()> {
+        for (inner, outputs) in [(3, 5), (64, 130), (256, 17), (700, 33), (1300, 6)] {
+            let (x, w) = (check::random(&[70, inner], 1), check::random(&[outputs, inner], 2));
+            let all = product(&x, &w)?;
+            for (first, count) in [(0, 1), (69, 1), (3, 2), (5, 3), (1, 4), (7, 33), (2, 68)] {
+                let some = product(&x.narrow(0, first, count)?, &w)?;
+                assert_eq!(bits(&some), bits(&all.narrow(0, first, count)?), "{inner} {first} {count}");
+            }
+            let column = product(&x, &w.narrow(0, outputs - 1, 1)?)?;
+            assert_eq!(bits(&column), bits(&all.narrow(1, outputs - 1, 1)?));
+        }
+        Ok(())
     }
 
     #[test]
-    #[should_panic(expected = "must lie in its slice")]
-    fn a_matrix_beyond_its_slice_is_refused() {
-        let _beyond = Matrix::new(&[0.0_f32; 5], 2, 3);
+    fn other_shapes_are_refused() {
+        let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F32, &Device::Cpu).expect("made");
+        assert!(product(&zeros(&[2, 3]), &zeros(&[4, 2])).is_err());
+        assert!(product(&zeros(&[2, 3]), &zeros(&[4, 3, 1])).is_err());
     }
 }
