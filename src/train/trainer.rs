@@ -301,9 +301,21 @@ impl<'a> Trainer<'a> {
     /// Writes a checkpoint, whose folder is given.
     ///
     /// # Errors
-    /// There is one of this step or a later one, or it cannot be written; earlier ones are as they were.
+    /// The weights give no finite loss; there is a checkpoint of this step or a later one, or it cannot be written.
+    /// Earlier ones are as they were.
     pub fn save(&self, checkpoints: &Checkpoints) -> Result<PathBuf> {
+        self.check_sound()?;
         checkpoints.save(&self.identity(), &self.model, &self.optimizer, self.cursor)
+    }
+
+    /// A step whose loss was finite may have broken the weights, which only the next one would show. One example is enough:
+    /// what breaks is large everywhere.
+    fn check_sound(&self) -> Result<()> {
+        let first = self.examples.get(..1).unwrap_or_default();
+        match self.evaluate(first, &CancellationToken::new())? {
+            Some(loss) if !loss.is_finite() => Err(TrainError::Unsound { step: self.steps(), loss }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn identity(&self) -> Identity {
