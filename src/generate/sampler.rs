@@ -98,7 +98,7 @@ impl Sampler {
 
     fn pick(&mut self, logits: &[f32], scratch: &mut Scratch) -> Result<u32> {
         let (likeliest, most) = likeliest(logits)?;
-        if !(self.temperature > 0.0) {
+        if self.temperature <= 0.0 {
             return Ok(likeliest);
         }
         let scale = (1.0 / self.temperature).min(f64::from(f32::MAX)) as f32;
