@@ -32,7 +32,7 @@ pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 pub use softmax::masked_softmax;
 pub use swiglu::swiglu;
-pub(crate) use vector::{exponentials, largest};
+pub(crate) use vector::{exponentials, largest, sum};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor};
 
