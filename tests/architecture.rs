@@ -72,8 +72,8 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("a readable entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            let foreign =
-                name.starts_with('.') || ["target", "node_modules", "runs"].contains(&name.as_str());
+            let foreign = name.starts_with('.')
+                || ["target", "target-cuda", "node_modules", "runs"].contains(&name.as_str());
             if !foreign {
                 rust_files(&path, found);
             }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests start the program itself, as a user would")]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/generate.rs"]
 mod generate;
 #[path = "cli/grammar.rs"]

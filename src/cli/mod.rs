@@ -35,7 +35,7 @@ enum Command {
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
     Generate(Box<generate::Args>),
-    /// Measure this machine: verifier throughput beside a hand-made baseline
+    /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
 }

@@ -34,13 +34,6 @@ pub(crate) struct Attention {
     scale: f64,
 }
 
-/// Queries [batch, kv_heads, group * length, d]; keys and values [batch, kv_heads, length, d].
-struct Projected {
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-}
-
 impl Attention {
     pub(crate) fn new(
         config: &ModelConfig,
@@ -77,15 +70,17 @@ impl Attention {
         mask: &Mask,
         mode: Mode<'_>,
     ) -> Result<Tensor> {
-        let Projected { query, key, value } = self.project(x, rotation, mode)?;
-        let scores = query.matmul(&key.transpose(2, 3)?)?;
-        let weights = ops::masked_softmax(&scores, self.scale, mask)?;
-        self.join(&weights.matmul(&value)?, mode)
+        let (query, key) = self.positioned(x, rotation, mode)?;
+        let value = self.value.forward(x, mode)?;
+        let heads = ops::attention(&query, &key, &value, self.heads, self.scale, mask)?;
+        self.output.forward(&heads, mode)
     }
 
     /// New tokens of cached rows, `x` [rows, length, hidden] to the same. The cache gets their keys and values.
     pub(crate) fn forward_cached(&self, x: &Tensor, step: &Step, cache: &mut LayerCache) -> Result<Tensor> {
-        let Projected { query, key, value } = self.project(x, &step.rotation, Mode::Generate)?;
+        let mode = Mode::Generate;
+        let (query, key) = self.positioned(x, &step.rotation, mode)?;
+        let value = ops::split_heads(&self.value.forward(x, mode)?, self.kv_heads)?;
         cache.write(&key, &value, step)?;
         if ops::has_kernel(&query) {
             let heads = cache.attend(&query, step, self.scale)?;
@@ -94,26 +89,19 @@ impl Attention {
         let parts =
             step.runs.iter().map(|run| self.attend(&query, run, cache)).collect::<Result<Vec<_>>>()?;
         let all = if let [one] = parts.as_slice() { one.clone() } else { Tensor::cat(&parts, 0)? };
-        self.join(&all, Mode::Generate)
+        self.output.forward(&ops::join_heads(&all, self.heads)?, mode)
     }
 
-    fn project(&self, x: &Tensor, rotation: &Rotation, mode: Mode<'_>) -> Result<Projected> {
+    /// Queries [batch, kv_heads, group * length, d] and keys [batch, kv_heads, length, d], rotated.
+    fn positioned(&self, x: &Tensor, rotation: &Rotation, mode: Mode<'_>) -> Result<(Tensor, Tensor)> {
         let normed = |x: Tensor, norm: &Option<Norm>| match norm {
             Some(norm) => norm.forward(&x, mode),
             None => Ok(x),
         };
         let query = normed(self.query.forward(x, mode)?, &self.query_norm)?;
         let key = normed(self.key.forward(x, mode)?, &self.key_norm)?;
-        Ok(Projected {
-            query: ops::rope(&query, self.heads, self.kv_heads, rotation)?,
-            key: ops::rope(&key, self.kv_heads, self.kv_heads, rotation)?,
-            value: ops::split_heads(&self.value.forward(x, mode)?, self.kv_heads)?,
-        })
-    }
-
-    /// Heads [batch, kv_heads, group * length, d] side by side and projected: [batch, length, hidden].
-    fn join(&self, heads: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        self.output.forward(&ops::join_heads(heads, self.heads)?, mode)
+        let query = ops::rope(&query, self.heads, self.kv_heads, rotation)?;
+        Ok((query, ops::rope(&key, self.kv_heads, self.kv_heads, rotation)?))
     }
 
     /// The rows of one run, over the prefix that they share and what each has of its own.

@@ -8,6 +8,7 @@ use candle_core::Tensor;
 use super::error::Result;
 use super::init;
 use super::lora::Lora;
+use super::ops;
 use super::parameter::{Dropout, Mode, Parameter, Source};
 
 /// One projection of a layer.
@@ -56,27 +57,39 @@ impl Linear {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let mut y = mode.linear(x, &self.weight)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(&bias.view(mode))?;
+        let y = match (&self.adapter, mode) {
+            (None, _) => mode.linear(x, &self.weight)?,
+            (Some(adapter), Mode::Train(dropout)) => {
+                let (weight, count) = (self.weight.tracked(), x.elem_count());
+                let (a, b) = (adapter.a.tracked(), adapter.b.tracked());
+                ops::adapted(x, &weight, (&a, &b), adapter.scale, adapter.dropout(count, dropout))?
+            }
+            (Some(Adapter { a, b, scale, .. }), Mode::Generate) => {
+                let low = (mode.linear(x, a)? * *scale)?;
+                (mode.linear(x, &self.weight)? + mode.linear(&low, b)?)?
+            }
+        };
+        match &self.bias {
+            Some(bias) => Ok(y.broadcast_add(&bias.view(mode))?),
+            None => Ok(y),
         }
-        let Some(adapter) = &self.adapter else { return Ok(y) };
-        let dropped = adapter.drop(x, mode)?;
-        let low = mode.linear(&dropped, &adapter.a)?;
-        let delta = mode.linear(&low, &adapter.b)?;
-        Ok((y + (delta * adapter.scale)?)?)
+    }
+
+    /// The weight that trains, if that is all there is.
+    pub(crate) fn trained(&self, mode: Mode<'_>) -> Option<Tensor> {
+        let is_bare = self.adapter.is_none() && self.bias.is_none();
+        match mode {
+            Mode::Train(_) if is_bare => Some(self.weight.tracked()),
+            Mode::Train(_) | Mode::Generate => None,
+        }
     }
 }
 
 impl Adapter {
-    fn drop(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        match mode {
-            Mode::Train(Some(Dropout { seed })) if self.dropout > 0.0 => {
-                let kept = init::dropout_mask(x.elem_count(), self.dropout, seed ^ self.salt);
-                let kept = Tensor::from_vec(kept, x.shape(), &candle_core::Device::Cpu)?;
-                Ok((x * kept.to_dtype(x.dtype())?.to_device(x.device())?)?)
-            }
-            Mode::Train(_) | Mode::Generate => Ok(x.clone()),
-        }
+    /// What is kept of `count` elements.
+    fn dropout(&self, count: usize, dropout: Option<&Dropout>) -> Option<ops::Kept> {
+        let Dropout { seed } = dropout.filter(|_| self.dropout > 0.0)?;
+        let (share, seed) = (self.dropout, seed ^ self.salt);
+        Some(Box::new(move || init::dropout_mask(count, share, seed)))
     }
 }

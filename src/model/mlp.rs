@@ -33,7 +33,10 @@ impl Mlp {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, mode: Mode<'_>) -> Result<Tensor> {
-        let (gate, up) = (self.gate.forward(x, mode)?, self.up.forward(x, mode)?);
-        self.down.forward(&ops::swiglu(&gate, &up)?, mode)
+        let inner = match (self.gate.trained(mode), self.up.trained(mode)) {
+            (Some(gate), Some(up)) => ops::gated(x, &gate, &up)?,
+            (_, _) => ops::swiglu(&self.gate.forward(x, mode)?, &self.up.forward(x, mode)?)?,
+        };
+        self.down.forward(&inner, mode)
     }
 }

@@ -171,6 +171,9 @@ fn start(helper: &Path) -> io::Result<(Child, UnixStream, OwnedFd)> {
     let child = Command::new(helper)
         .arg(HELPER_ARGUMENT)
         .env_clear()
+        // The helper is this program: what it needs to start (CUDA's libraries, say) the helper needs, too. The sandboxed
+        // program gets the policy's environment, and nothing of this.
+        .envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)))
         .current_dir("/")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())

@@ -1,7 +1,12 @@
 //! `proofloop bench`: measurements, never tests.
 
 mod baseline;
+mod generate;
+mod measure;
+mod nano;
 mod python;
+mod torch;
+mod train;
 mod verify;
 
 use super::exit::Exit;
@@ -13,6 +18,10 @@ pub(super) enum Command {
     Verify(verify::Args),
     /// Checks per CPU second in the wasm guest beside a fresh native `python3 -I -S` process per check
     Python(python::Args),
+    /// Training steps beside PyTorch's, on the same weights, batch and threads
+    Train(train::Args),
+    /// Samples of one prompt beside PyTorch's, on the same weights, prompt and threads
+    Generate(generate::Args),
 }
 
 /// Runs the command.
@@ -20,5 +29,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Verify(args) => verify::run(args).await,
         Command::Python(args) => python::run(args).await,
+        Command::Train(args) => train::run(args).await,
+        Command::Generate(args) => generate::run(args).await,
     }
 }

@@ -6,7 +6,7 @@ use super::super::output;
 use super::baseline::{self, Text};
 use anyhow::Context;
 use proofloop_datasets::{Format, Kind as ProblemKind, Options, Problem, Split, readers, workbook};
-use proofloop_sandboxes::process::Launcher;
+use proofloop_sandboxes::process::{Launcher, own_cpu};
 use proofloop_verifiers::candidate::{Candidate, Kind, LeanCandidate};
 use proofloop_verifiers::farm::FarmStats;
 use proofloop_verifiers::install;
@@ -265,6 +265,8 @@ async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Re
         cache: None,
     };
     let started = Instant::now();
+    // The farm's own work belongs to its price. What the sandboxed processes use is told by the sandbox; the kernel's
+    // account of this process's children misses those whose helper was killed.
     let before = own_cpu()?;
     let farm = farm::start(&settings, &[Kind::Lean].into()).await?;
     let mut tickets = Vec::new();
@@ -286,15 +288,4 @@ async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Re
     let stats = farm.close().await;
     let wall = started.elapsed();
     Ok(Farmed { accepted, refused_without_lean, stats, own_cpu: own_cpu()?.saturating_sub(before), wall })
-}
-
-/// CPU time of this process: the farm's own work, which belongs to its price. What the sandboxed processes use is
-/// told by the sandbox; the account of this process's children misses those whose helper was killed.
-fn own_cpu() -> anyhow::Result<Duration> {
-    let text = std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
-    // Fields behind the command's name, which may hold spaces: utime and stime are 14 and 15.
-    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    // The kernel's user interface counts in hundredths of a second on every Linux that we run on.
-    Ok(Duration::from_millis(ticks * 10))
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 
 use super::real::Real;
+use super::vector::{largest_of, sum_of, vectorised};
 use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "cross-entropy";
@@ -66,13 +67,19 @@ impl CustomOp1 for Fused {
     }
 }
 
-fn log_sum<T: Real>(row: &[T]) -> f64 {
-    let mut most = T::neg_infinity();
-    for &z in row {
-        most = if z > most { z } else { most };
+vectorised! {
+    fn log_sum(row: &[T]) -> f64 {
+        let most = largest_of(row);
+        let sum = sum_of(row, row, |z, _| (z - most).exp_inline());
+        candle_core::WithDType::to_f64(most) + candle_core::WithDType::to_f64(sum).ln()
     }
-    let sum: T = row.iter().map(|&z| (z - most).exp_inline()).sum();
-    candle_core::WithDType::to_f64(most) + candle_core::WithDType::to_f64(sum).ln()
+
+    /// `factor e^(z - log_sum)`.
+    fn shares(z: &[T], log_sum: T, factor: T, dz: &mut [T]) {
+        for (dz, &z) in dz.iter_mut().zip(z) {
+            *dz = factor * (z - log_sum).exp_inline();
+        }
+    }
 }
 
 fn forward<T: Real>(op: &Fused, logits: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
@@ -105,9 +112,7 @@ fn backward<T: Real>(op: &Fused, logits: &Tensor, dl: f64) -> Result<Tensor> {
         let weight = f64::from(op.weights[index]);
         if weight.abs() > 0.0 {
             let (factor, log_sum) = (T::from_f64(weight * dl), T::from_f64(log_sums[index]));
-            for (dz, &z) in dz.iter_mut().zip(z) {
-                *dz = factor * (z - log_sum).exp_inline();
-            }
+            shares(z, log_sum, factor, dz);
             dz[op.targets[index] as usize] -= factor;
         }
     }

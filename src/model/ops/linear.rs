@@ -7,6 +7,12 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
 
+use super::matrix::{Matrix, product};
+use super::real::Real;
+use super::{Read, elements, for_real, has_kernel, matches_real};
+
+const NAME: &str = "linear";
+
 /// `x W^T`; no gradient is computed for a `weight` that is not tracked.
 ///
 /// # Errors
@@ -28,14 +34,52 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
 /// The product with the rows of `x` put below each other, and the shape that belongs to it.
 fn forward<B: BackendStorage>(x: &B, x_layout: &Layout, w: &B, w_layout: &Layout) -> Result<(B, Shape)> {
     let (columns, inner) = w_layout.shape().dims2()?;
-    let mut dims = x_layout.dims().to_vec();
     let rows = x_layout.shape().elem_count() / inner;
     let flat = Layout::contiguous_with_offset((rows, inner), x_layout.start_offset());
     let y = x.matmul(w, (1, rows, columns, inner), &flat, &w_layout.transpose(0, 1)?)?;
+    Ok((y, widened(x_layout, w_layout)?))
+}
+
+/// The shape of `x`, with the width of what `w` gives.
+fn widened(x: &Layout, w: &Layout) -> Result<Shape> {
+    let mut dims = x.dims().to_vec();
     if let Some(last) = dims.last_mut() {
-        *last = columns;
+        *last = w.shape().dims2()?.0;
     }
-    Ok((y, Shape::from(dims)))
+    Ok(Shape::from(dims))
+}
+
+/// The same without a pass that fills the result with zeros first.
+fn cpu_forward(x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn run<T: Real>(x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<CpuStorage> {
+        let (outputs, inputs) = wl.shape().dims2()?;
+        let (x, w) = (elements::<T>(NAME, x, xl)?, elements::<T>(NAME, w, wl)?);
+        let x = Matrix::new(x, x.len() / inputs, inputs);
+        Ok(T::to_cpu_storage_owned(product(x, Matrix::new(w, outputs, inputs).t(), T::one())))
+    }
+    let dtype = x.dtype();
+    if !matches_real(dtype) || w.dtype() != dtype || !wl.is_contiguous() {
+        return forward(x, xl, w, wl);
+    }
+    let y = for_real!(dtype, run(x, xl, w, wl))?;
+    Ok((y, widened(xl, wl)?))
+}
+
+type Gradients = (Option<Tensor>, Option<Tensor>);
+
+fn backward<T: Real>(x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<Gradients> {
+    let (outputs, inputs) = w.dims2()?;
+    let w = w.contiguous()?;
+    let (xs, ws, gs) = (Read::new(x), Read::new(&w), Read::new(dy));
+    let (xs, ws, gs) = (xs.elements::<T>(NAME)?, ws.elements::<T>(NAME)?, gs.elements::<T>(NAME)?);
+    let rows = xs.len() / inputs;
+    let (xs, gs) = (Matrix::new(xs, rows, inputs), Matrix::new(gs, rows, outputs));
+    let dx = x.track_op().then(|| {
+        let dx = product(gs, Matrix::new(ws, outputs, inputs), T::one());
+        Tensor::from_vec(dx, x.shape(), x.device())
+    });
+    let dw = Tensor::from_vec(product(gs.t(), xs, T::one()), w.shape(), w.device())?;
+    Ok((dx.transpose()?, Some(dw)))
 }
 
 /// Rows below each other; free, for what is contiguous and not tracked.
@@ -59,7 +103,7 @@ impl CustomOp2 for Trained {
         w: &CpuStorage,
         wl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        forward(x, xl, w, wl)
+        cpu_forward(x, xl, w, wl)
     }
 
     fn cuda_fwd(
@@ -79,6 +123,9 @@ impl CustomOp2 for Trained {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if has_kernel(x) {
+            return for_real!(x.dtype(), backward(x, w, &dy.contiguous()?));
+        }
         // Detached: a gradient must not keep the graph of what it was computed from.
         let dy = flat(dy)?;
         let dx = if x.track_op() { Some(dy.matmul(&w.detach())?.reshape(x.shape())?) } else { None };
@@ -100,7 +147,7 @@ impl CustomOp1 for Frozen {
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (storage, wl) = self.weight.storage_and_layout();
         match &*storage {
-            candle_core::Storage::Cpu(w) => forward(x, xl, w, wl),
+            candle_core::Storage::Cpu(w) => cpu_forward(x, xl, w, wl),
             candle_core::Storage::Cuda(_) | candle_core::Storage::Metal(_) => {
                 candle_core::bail!("frozen-linear: x is on the CPU, the weight is not")
             }

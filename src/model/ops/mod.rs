@@ -8,12 +8,17 @@
 //!
 //! A tensor that is not tracked gets no graph: the same functions serve training and generation.
 
+mod adapted;
+mod attention;
 mod cached_attention;
 mod cross_entropy;
+mod gated;
 mod heads;
 mod lanes;
 mod linear;
+mod logits;
 mod mask;
+mod matrix;
 mod product;
 mod real;
 mod rms_norm;
@@ -22,17 +27,20 @@ mod softmax;
 mod swiglu;
 mod vector;
 
+pub use adapted::{Kept, adapted};
+pub use attention::attention;
 pub(crate) use cached_attention::{Sharing, Stored, cached_attention};
 pub use cross_entropy::cross_entropy;
+pub use gated::gated;
 pub use heads::{join_heads, split_heads};
 pub use linear::linear;
+pub(crate) use logits::{exponentials, largest, sum};
 pub use mask::{Mask, Span};
 pub(crate) use product::product;
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 pub use softmax::masked_softmax;
 pub use swiglu::swiglu;
-pub(crate) use vector::{exponentials, largest, sum};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor};
 

@@ -7,6 +7,7 @@
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 
 use super::real::Real;
+use super::vector::{dot, vectorised};
 use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "rms-norm";
@@ -74,10 +75,38 @@ impl CustomOp2 for Fused {
     }
 }
 
+/// `r`.
+#[inline(always)]
 fn scale<T: Real>(x: &[T], eps: f64) -> T {
-    let squares: T = x.iter().map(|&x| x * x).sum();
-    let mean = squares / T::from_f64(x.len() as f64);
+    let mean = dot(x, x) / T::from_f64(x.len() as f64);
     (mean + T::from_f64(eps)).sqrt().recip()
+}
+
+vectorised! {
+    fn forward_into(x: &[T], w: &[T], eps: f64, y: &mut [T]) {
+        for (x, y) in x.chunks_exact(w.len()).zip(y.chunks_exact_mut(w.len())) {
+            let r = scale(x, eps);
+            for (y, (&x, &w)) in y.iter_mut().zip(x.iter().zip(w)) {
+                *y = x * r * w;
+            }
+        }
+    }
+
+    /// Adds to the weights' gradient. `scaled` has room for one row.
+    fn backward_into(x: &[T], w: &[T], g: &[T], eps: f64, scaled: &mut [T], dx: &mut [T], dw: &mut [T]) {
+        let rows = x.chunks_exact(w.len()).zip(g.chunks_exact(w.len()));
+        for ((x, g), dx) in rows.zip(dx.chunks_exact_mut(w.len())) {
+            let r = scale(x, eps);
+            for ((scaled, (&w, &g)), (dw, &x)) in scaled.iter_mut().zip(w.iter().zip(g)).zip(dw.iter_mut().zip(x)) {
+                *dw += g * x * r;
+                *scaled = w * g;
+            }
+            let along = dot(scaled, x) * r * r / T::from_f64(w.len() as f64);
+            for (dx, (&scaled, &x)) in dx.iter_mut().zip(scaled.iter().zip(x)) {
+                *dx = r * (scaled - x * along);
+            }
+        }
+    }
 }
 
 fn forward<T: Real>(
@@ -88,11 +117,8 @@ fn forward<T: Real>(
     eps: f64,
 ) -> Result<CpuStorage> {
     let (x, w) = (elements::<T>(NAME, x, xl)?, elements::<T>(NAME, w, wl)?);
-    let mut y = Vec::with_capacity(x.len());
-    for x in x.chunks_exact(w.len()) {
-        let r = scale(x, eps);
-        y.extend(x.iter().zip(w).map(|(&x, &w)| x * r * w));
-    }
+    let mut y = vec![T::zero(); x.len()];
+    forward_into(x, w, eps, &mut y);
     Ok(T::to_cpu_storage_owned(y))
 }
 
@@ -102,27 +128,13 @@ fn backward<T: Real>(
     dy: &Tensor,
     eps: f64,
 ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-    let (want_x, want_w) = (x.track_op(), w.track_op());
     let (xs, ws, gs) = (Read::new(x), Read::new(w), Read::new(dy));
     let (xs, ws, gs) = (xs.elements::<T>(NAME)?, ws.elements::<T>(NAME)?, gs.elements::<T>(NAME)?);
-    let width = T::from_f64(ws.len() as f64);
-    let mut dw = vec![T::zero(); ws.len()];
-    let mut dx = Vec::with_capacity(if want_x { xs.len() } else { 0 });
-    for (x, g) in xs.chunks_exact(ws.len()).zip(gs.chunks_exact(ws.len())) {
-        let r = scale(x, eps);
-        if want_w {
-            for ((dw, &x), &g) in dw.iter_mut().zip(x).zip(g) {
-                *dw += g * x * r;
-            }
-        }
-        if want_x {
-            let dot: T = x.iter().zip(g).zip(ws).map(|((&x, &g), &w)| w * g * x).sum();
-            let along = dot * r * r / width;
-            dx.extend(x.iter().zip(g).zip(ws).map(|((&x, &g), &w)| r * (w * g - x * along)));
-        }
-    }
-    let dx = want_x.then(|| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?;
-    let dw = want_w.then(|| Tensor::from_vec(dw, w.shape(), w.device())).transpose()?;
+    let (mut dx, mut dw) = (vec![T::zero(); xs.len()], vec![T::zero(); ws.len()]);
+    let mut scaled = dw.clone();
+    backward_into(xs, ws, gs, eps, &mut scaled, &mut dx, &mut dw);
+    let dx = x.track_op().then(|| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?;
+    let dw = w.track_op().then(|| Tensor::from_vec(dw, w.shape(), w.device())).transpose()?;
     Ok((dx, dw))
 }
 

@@ -10,6 +10,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, T
 
 use super::heads::Sizes;
 use super::real::Real;
+use super::vector::vectorised;
 use super::{Read, elements, for_real, has_kernel};
 use crate::model::rope_config::RopeConfig;
 
@@ -114,16 +115,18 @@ impl CustomOp1 for Fused {
     }
 }
 
-/// One head at one position; `sign` is -1 for the opposite turn.
-#[inline(always)]
-fn turn<T: Real>(from: &[T], to: &mut [T], cos: &[T], sin: &[T], sign: T) {
-    let half = cos.len();
-    let (low, high) = from.split_at(half);
-    let (to_low, to_high) = to.split_at_mut(half);
-    for i in 0..half {
-        let s = sign * sin[i];
-        to_low[i] = low[i] * cos[i] - high[i] * s;
-        to_high[i] = high[i] * cos[i] + low[i] * s;
+vectorised! {
+    /// One head at one position; `sign` is -1 for the opposite turn.
+    fn turn(from: &[T], to: &mut [T], cos: &[T], sin: &[T], sign: T) {
+        let half = cos.len();
+        let (low, high) = from.split_at(half);
+        let (to_low, to_high) = to.split_at_mut(half);
+        let (sin, high, to_low, to_high) = (&sin[..half], &high[..half], &mut to_low[..half], &mut to_high[..half]);
+        for i in 0..half {
+            let s = sign * sin[i];
+            to_low[i] = low[i] * cos[i] - high[i] * s;
+            to_high[i] = high[i] * cos[i] + low[i] * s;
+        }
     }
 }
 

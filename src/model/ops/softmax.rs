@@ -8,6 +8,7 @@ use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor
 
 use super::mask::{Mask, Span};
 use super::real::Real;
+use super::vector::{dot, largest_of, sum, vectorised};
 use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "masked-softmax";
@@ -92,23 +93,34 @@ fn visible(first: usize, span: &Span) -> std::ops::Range<usize> {
     first + span.start as usize..first + span.end as usize
 }
 
+vectorised! {
+    /// Softmax of one line of scores.
+    fn line_forward(from: &[T], scale: T, to: &mut [T]) {
+        let most = largest_of(from);
+        for (to, &score) in to.iter_mut().zip(from) {
+            *to = ((score - most) * scale).exp_inline();
+        }
+        let share = sum(to).recip();
+        for to in to {
+            *to *= share;
+        }
+    }
+
+    /// The gradient of one line of scores.
+    fn line_backward(y: &[T], g: &[T], scale: T, ds: &mut [T]) {
+        let along = dot(y, g);
+        for (ds, (&y, &g)) in ds.iter_mut().zip(y.iter().zip(g)) {
+            *ds = scale * y * (g - along);
+        }
+    }
+}
+
 fn forward<T: Real>(op: &Fused, scores: &CpuStorage, layout: &Layout) -> Result<CpuStorage> {
     let scores = elements::<T>(NAME, scores, layout)?;
     let mut weights = vec![T::zero(); scores.len()];
     let scale = T::from_f64(op.scale);
     op.lines(layout.shape(), |first, span| {
-        let (from, to) = (&scores[visible(first, span)], &mut weights[visible(first, span)]);
-        let mut most = T::neg_infinity();
-        for &score in from {
-            most = if score > most { score } else { most };
-        }
-        for (to, &score) in to.iter_mut().zip(from) {
-            *to = ((score - most) * scale).exp_inline();
-        }
-        let share = to.iter().copied().sum::<T>().recip();
-        for to in to {
-            *to *= share;
-        }
+        line_forward(&scores[visible(first, span)], scale, &mut weights[visible(first, span)]);
     })?;
     Ok(T::to_cpu_storage_owned(weights))
 }
@@ -120,11 +132,7 @@ fn backward<T: Real>(op: &Fused, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
     let scale = T::from_f64(op.scale);
     op.lines(y.shape(), |first, span| {
         let range = visible(first, span);
-        let (y, g) = (&ys[range.clone()], &gs[range.clone()]);
-        let dot: T = y.iter().zip(g).map(|(&y, &g)| y * g).sum();
-        for (ds, (&y, &g)) in ds[range].iter_mut().zip(y.iter().zip(g)) {
-            *ds = scale * y * (g - dot);
-        }
+        line_backward(&ys[range.clone()], &gs[range.clone()], scale, &mut ds[range]);
     })?;
     Tensor::from_vec(ds, y.shape(), y.device())
 }

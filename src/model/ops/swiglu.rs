@@ -5,6 +5,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::real::Real;
+use super::vector::vectorised;
 use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "swiglu";
@@ -59,9 +60,29 @@ fn sigmoid<T: Real>(x: T) -> T {
     (T::one() + (-x).exp_inline()).recip()
 }
 
+vectorised! {
+    /// `silu(g) * u`.
+    fn forward_into(g: &[T], u: &[T], y: &mut [T]) {
+        for (y, (&g, &u)) in y.iter_mut().zip(g.iter().zip(u)) {
+            *y = g * sigmoid(g) * u;
+        }
+    }
+
+    /// The gradients of gate and up.
+    fn backward_into(g: &[T], u: &[T], dy: &[T], dg: &mut [T], du: &mut [T]) {
+        let inputs = g.iter().zip(u).zip(dy);
+        for ((dg, du), ((&g, &u), &dy)) in dg.iter_mut().zip(du).zip(inputs) {
+            let s = sigmoid(g);
+            *dg = dy * u * s * (T::one() + g * (T::one() - s));
+            *du = dy * g * s;
+        }
+    }
+}
+
 fn forward<T: Real>(g: &CpuStorage, gl: &Layout, u: &CpuStorage, ul: &Layout) -> Result<CpuStorage> {
     let (g, u) = (elements::<T>(NAME, g, gl)?, elements::<T>(NAME, u, ul)?);
-    let y = g.iter().zip(u).map(|(&g, &u)| g * sigmoid(g) * u).collect();
+    let mut y = vec![T::zero(); g.len()];
+    forward_into(g, u, &mut y);
     Ok(T::to_cpu_storage_owned(y))
 }
 
@@ -70,12 +91,7 @@ fn backward<T: Real>(g: &Tensor, u: &Tensor, dy: &Tensor) -> Result<(Tensor, Ten
     let (gs, us, ds) = (gs.elements::<T>(NAME)?, us.elements::<T>(NAME)?, ds.elements::<T>(NAME)?);
     let mut dg = vec![T::zero(); gs.len()];
     let mut du = vec![T::zero(); gs.len()];
-    let inputs = gs.iter().zip(us).zip(ds);
-    for ((dg, du), ((&g, &u), &dy)) in dg.iter_mut().zip(&mut du).zip(inputs) {
-        let s = sigmoid(g);
-        *dg = dy * u * s * (T::one() + g * (T::one() - s));
-        *du = dy * g * s;
-    }
+    backward_into(gs, us, ds, &mut dg, &mut du);
     Ok((Tensor::from_vec(dg, g.shape(), g.device())?, Tensor::from_vec(du, u.shape(), u.device())?))
 }
 

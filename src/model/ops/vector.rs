@@ -1,98 +1,121 @@
-//! Loops over slices that run with the widest vectors of the processor, asked at run time: the program itself is built
-//! for every x86-64.
+//! Loops with vectors as wide as the processor's (asked at run time: the program is built for every x86-64), and sums that
+//! vectors can do.
+//!
+//! Rust adds numbers one after the other, as written, and so would the machine; [`dot`] and [`largest_of`] keep sixteen
+//! results side by side. Nothing is fused or reordered for a processor: these loops give the same bits on all of them.
 
-use super::real::Real as _;
+use super::real::Real;
 
-/// So many numbers side by side, which is more than a vector holds: enough for the processor to overlap.
-const SIDE_BY_SIDE: usize = 64;
+/// Results that are kept side by side: an AVX-512 register of f32.
+const LANES: usize = 16;
 
-/// The largest number, or not-a-number if there is one.
-pub(crate) fn largest(numbers: &[f32]) -> f32 {
-    // One instruction; it passes over not-a-number, which is therefore looked for beside it.
-    #[inline(always)]
-    fn larger(most: f32, number: f32) -> f32 {
-        if number > most { number } else { most }
+/// Defines functions over a [`Real`] that run with the widest vectors of the processor, asked at run time. What they call
+/// must be inlined to be part of that.
+macro_rules! vectorised {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {$(
+        $(#[$doc])*
+        pub(super) fn $name<T: Real>($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn plain<T: Real>($($argument: $type),*) $(-> $result)? $body
+
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || plain($($argument),*),
+            )
+        }
+    )*};
+}
+pub(super) use vectorised;
+
+/// Sum over `i` of `f(a_i, b_i)`, in an order that depends on the number of elements alone.
+#[inline(always)]
+pub(super) fn sum_of<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::zero(); LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..LANES {
+            lanes[lane] += f(a[lane], b[lane]);
+        }
     }
-    let (most, bad) = pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let (mut most, mut bad) = ([f32::NEG_INFINITY; SIDE_BY_SIDE], [0_u32; SIDE_BY_SIDE]);
-            let mut chunks = numbers.chunks_exact(SIDE_BY_SIDE);
-            for chunk in &mut chunks {
-                for ((most, bad), &number) in most.iter_mut().zip(&mut bad).zip(chunk) {
-                    *most = larger(*most, number);
-                    *bad |= u32::from(number.is_nan());
-                }
-            }
-            let rest = chunks.remainder();
-            let is_bad = bad.iter().any(|&bad| bad > 0) || rest.iter().any(|number| number.is_nan());
-            (most.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, larger), is_bad)
-        },
-    );
-    if bad { f32::NAN } else { most }
+    for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += f(a, b);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            let other = lanes[lane + width];
+            lanes[lane] += other;
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
-/// The sum, in f64; its order does not depend on the processor.
-pub(crate) fn sum(numbers: &[f32]) -> f64 {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut sums = [0.0_f64; 16];
-            let mut chunks = numbers.chunks_exact(16);
-            for chunk in &mut chunks {
-                for (sum, &number) in sums.iter_mut().zip(chunk) {
-                    *sum += f64::from(number);
-                }
-            }
-            let rest = chunks.remainder().iter().map(|&number| f64::from(number));
-            sums.into_iter().chain(rest).sum()
-        },
-    )
+/// Sum over `i` of `a_i b_i`.
+#[inline(always)]
+pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    sum_of(a, b, |a, b| a * b)
 }
 
-/// `to[i] = e^(scale * (from[i] - most))`, not below e^-87.
-pub(crate) fn exponentials(from: &[f32], most: f32, scale: f32, to: &mut Vec<f32>) {
-    to.resize(from.len(), 0.0);
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = ((from - most) * scale).exp_inline();
-            }
-        },
-    );
+/// Sum of all.
+#[inline(always)]
+pub(super) fn sum<T: Real>(a: &[T]) -> T {
+    sum_of(a, a, |a, _| a)
+}
+
+/// The largest, not-a-number left out; negative infinity of none.
+#[inline(always)]
+pub(super) fn largest_of<T: Real>(a: &[T]) -> T {
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    let mut lanes = [T::neg_infinity(); LANES];
+    let chunks = a.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for a in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = larger(lanes[lane], a[lane]);
+        }
+    }
+    for (lane, &a) in lanes.iter_mut().zip(rest) {
+        *lane = larger(*lane, a);
+    }
+    lanes.into_iter().fold(T::neg_infinity(), larger)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn numbers(count: usize) -> Vec<f32> {
-        (0..count).map(|at| ((at * 37 + 11) as f32 * 0.618).fract() - 0.5).collect()
-    }
-
-    #[test]
-    fn equal_plain_loops_at_every_length() {
-        for count in 0..200 {
-            let numbers = numbers(count);
-            let most = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(largest(&numbers).to_bits(), most.to_bits());
-            let exact: f64 = numbers.iter().map(|&number| f64::from(number)).sum();
-            assert!((sum(&numbers) - exact).abs() < 1e-12);
-            let mut found = vec![7.0; 3];
-            exponentials(&numbers, 0.25, 3.0, &mut found);
-            assert_eq!(found.len(), count);
-            let wanted = numbers.iter().map(|&number| ((number - 0.25) * 3.0).exp());
-            assert!(found.iter().zip(wanted).all(|(found, wanted)| (found / wanted - 1.0).abs() < 1e-5));
+    vectorised! {
+        fn wide_dot(a: &[T], b: &[T]) -> T {
+            dot(a, b)
+        }
+        fn wide_exp(a: &mut [T]) {
+            for a in a {
+                *a = a.exp_inline();
+            }
         }
     }
 
     #[test]
-    fn not_a_number_shows_wherever_it_is() {
-        for place in 0..150 {
-            let mut numbers = numbers(150);
-            numbers[place] = f32::NAN;
-            assert!(largest(&numbers).is_nan(), "{place}");
+    fn every_length_is_summed_and_searched() {
+        for length in 0..70_u8 {
+            let numbers: Vec<f64> = (0..length).map(f64::from).collect();
+            let expected: f64 = numbers.iter().map(|x| x * x).sum();
+            assert!((dot(&numbers, &numbers) - expected).abs() < 1e-9);
+            assert!((sum(&numbers) - numbers.iter().sum::<f64>()).abs() < 1e-9);
+            let last = numbers.last().copied().unwrap_or(f64::NEG_INFINITY);
+            assert_eq!(largest_of(&numbers).to_bits(), last.to_bits());
         }
+        assert_eq!(largest_of(&[f32::NAN, 3.0, f32::NAN]).to_bits(), 3.0_f32.to_bits());
+    }
+
+    #[test]
+    fn wide_vectors_give_the_same_bits() {
+        let numbers: Vec<f32> = (0..1000_u16).map(|x| f32::from(x) * 0.37 - 80.0).collect();
+        assert_eq!(wide_dot(&numbers, &numbers).to_bits(), dot(&numbers, &numbers).to_bits());
+        let mut wide = numbers.clone();
+        wide_exp(&mut wide);
+        assert!(numbers.iter().zip(&wide).all(|(x, y)| x.exp_inline().to_bits() == y.to_bits()));
     }
 }
