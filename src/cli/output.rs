@@ -80,7 +80,7 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
 fn of_training(error: &TrainError) -> Exit {
     match error {
         TrainError::Examples(_) | TrainError::Setting { .. } | TrainError::Checkpoint { .. } => Exit::Input,
-        TrainError::NotFinite { .. } => Exit::NotAccepted,
+        TrainError::NotFinite { .. } | TrainError::Unsound { .. } => Exit::NotAccepted,
         TrainError::NoGradient { .. }
         | TrainError::Replica { .. }
         | TrainError::Io { .. }
@@ -123,7 +123,7 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<&'static str> {
 
 fn training_hint(error: &TrainError) -> Option<&'static str> {
     match error {
-        TrainError::NotFinite { .. } => Some(
+        TrainError::NotFinite { .. } | TrainError::Unsound { .. } => Some(
             "try a lower --learning-rate, more --warmup-steps, a lower --clip, or --dtype f32, into another --out",
         ),
         TrainError::Save { .. } => {

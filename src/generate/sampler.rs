@@ -5,7 +5,6 @@
 //! the cumulative distribution in the order of the token ids. Nothing sorts the vocabulary: what a cut needs in order is
 //! selected.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use rand_chacha::ChaCha8Rng;
@@ -18,15 +17,15 @@ use crate::model::ops;
 /// Partial sums of weights are over so many tokens.
 const BLOCK: usize = 256;
 
-/// How many of the likeliest tokens top-p looks at first; then eight times as many, and so on.
-const FIRST_LOOK: usize = 32;
+/// So few tokens are sorted.
+const SORTED: usize = 32;
 
 /// Buffers that sequences can share one after another.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     logits: Vec<f32>,
     weights: Vec<f32>,
-    tokens: Vec<u32>,
+    keys: Vec<u64>,
 }
 
 /// What a sequence needs to go on: its random numbers, and what has occurred in it.
@@ -98,31 +97,31 @@ impl Sampler {
 
     fn pick(&mut self, logits: &[f32], scratch: &mut Scratch) -> Result<u32> {
         let (likeliest, most) = likeliest(logits)?;
-        if !(self.temperature > 0.0) {
+        if self.temperature <= 0.0 {
             return Ok(likeliest);
         }
         let scale = (1.0 / self.temperature).min(f64::from(f32::MAX)) as f32;
         ops::exponentials(logits, most, scale, &mut scratch.weights);
         let uniform = (self.random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        let (weights, tokens) = (&scratch.weights, &mut scratch.tokens);
+        let (weights, keys) = (&scratch.weights, &mut scratch.keys);
         let is_cut = self.top_k.is_some_and(|k| k < logits.len()) || self.top_p < 1.0 || self.min_p > 0.0;
         if !is_cut {
             return Ok(draw_all(weights, uniform));
         }
-        tokens.clear();
-        tokens.extend(0..logits.len() as u32);
+        keys.clear();
+        keys.extend((0..).zip(logits).map(|(token, &logit)| key(logit, token)));
         if let Some(k) = self.top_k {
-            keep_likeliest(tokens, logits, k);
+            keep_likeliest(keys, k);
         }
         if self.top_p < 1.0 {
-            keep_nucleus(tokens, logits, weights, self.top_p);
+            keep_nucleus(keys, weights, self.top_p);
         }
         if self.min_p > 0.0 {
             // The likeliest token's weight is 1.
-            tokens.retain(|&token| f64::from(weights[token as usize]) >= self.min_p);
+            keys.retain(|&key| f64::from(weights[token(key) as usize]) >= self.min_p);
         }
-        tokens.sort_unstable();
-        Ok(draw(tokens, weights, uniform))
+        keys.sort_unstable_by_key(|&key| token(key));
+        Ok(draw(keys, weights, uniform))
     }
 }
 
@@ -137,72 +136,75 @@ fn penalize(logits: &mut [f32], seen: &BTreeSet<u32>, penalty: f32) {
 /// The token with the largest logit, of equal ones the first, and that logit.
 fn likeliest(logits: &[f32]) -> Result<(u32, f32)> {
     let most = ops::largest(logits);
-    // Equal by value: a maximum is one of the numbers. Not-a-number equals nothing.
-    let place = logits.iter().position(|&logit| logit >= most);
-    match place {
-        Some(place) if most.is_finite() && !logits.iter().any(|logit| logit.is_nan()) => {
-            Ok((place as u32, most))
-        }
+    match logits.iter().position(|&logit| logit >= most) {
+        Some(place) if most.is_finite() => Ok((place as u32, most)),
         Some(_) | None => Err(GenerateError::NotFinite),
     }
 }
 
-/// From the likeliest to the least likely, of equal ones by id.
-fn by_likelihood(logits: &[f32]) -> impl Fn(&u32, &u32) -> Ordering + '_ {
-    |&left, &right| logits[right as usize].total_cmp(&logits[left as usize]).then(left.cmp(&right))
+/// A number that sorts tokens from the likeliest to the least likely, of equal ones by id, and says which one it is.
+fn key(logit: f32, token: u32) -> u64 {
+    // One zero only; then the bits of positive numbers ascend and those of negative ones descend.
+    let bits = (logit + 0.0).to_bits();
+    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    u64::from(!ascending) << 32 | u64::from(token)
 }
 
-fn keep_likeliest(tokens: &mut Vec<u32>, logits: &[f32], count: usize) {
-    if count < tokens.len() {
-        tokens.select_nth_unstable_by(count - 1, by_likelihood(logits));
-        tokens.truncate(count);
+fn token(key: u64) -> u32 {
+    (key & u64::from(u32::MAX)) as u32
+}
+
+fn keep_likeliest(keys: &mut Vec<u64>, count: usize) {
+    if count < keys.len() {
+        keys.select_nth_unstable(count - 1);
+        keys.truncate(count);
     }
 }
 
-/// The fewest of the likeliest whose share of the weight of all `tokens` reaches `share`.
-fn keep_nucleus(tokens: &mut Vec<u32>, logits: &[f32], weights: &[f32], share: f64) {
-    let weight = |&token: &u32| f64::from(weights[token as usize]);
-    let wanted = share * tokens.iter().map(weight).sum::<f64>();
-    let (mut sorted, mut sum, mut look) = (0, 0.0, FIRST_LOOK);
-    while sorted < tokens.len() {
-        let rest = &mut tokens[sorted..];
-        let count = look.min(rest.len());
-        if count < rest.len() {
-            rest.select_nth_unstable_by(count - 1, by_likelihood(logits));
+/// The fewest of the likeliest whose share of the weight of all `keys` reaches `share`: found by halves, of which only
+/// the one with the border in it is looked at again.
+fn keep_nucleus(keys: &mut Vec<u64>, weights: &[f32], share: f64) {
+    let weight = |&key: &u64| f64::from(weights[token(key) as usize]);
+    let wanted = share * keys.iter().map(weight).sum::<f64>();
+    let (mut start, mut end, mut sum) = (0, keys.len(), 0.0);
+    while end - start > SORTED {
+        let half = (end - start) / 2;
+        keys[start..end].select_nth_unstable(half);
+        let likelier = keys[start..start + half].iter().map(weight).sum::<f64>();
+        if sum + likelier >= wanted {
+            end = start + half;
+        } else {
+            sum += likelier;
+            start += half;
         }
-        let part = &mut rest[..count];
-        part.sort_unstable_by(by_likelihood(logits));
-        for (index, token) in part.iter().enumerate() {
-            sum += weight(token);
-            if sum >= wanted {
-                tokens.truncate(sorted + index + 1);
-                return;
-            }
-        }
-        sorted += count;
-        look *= 8;
     }
+    keys[start..end].sort_unstable();
+    let reaches = |key: &u64| {
+        sum += weight(key);
+        sum >= wanted
+    };
+    let last = keys[start..end].iter().position(reaches);
+    keys.truncate(last.map_or(end, |place| start + place + 1));
 }
 
 /// The first token at which the sum of the weights exceeds `uniform` times their total.
-fn draw(tokens: &[u32], weights: &[f32], uniform: f64) -> u32 {
-    let weight = |token: u32| f64::from(weights[token as usize]);
-    let wanted = uniform * tokens.iter().map(|&token| weight(token)).sum::<f64>();
+fn draw(keys: &[u64], weights: &[f32], uniform: f64) -> u32 {
+    let weight = |key: u64| f64::from(weights[token(key) as usize]);
+    let wanted = uniform * keys.iter().map(|&key| weight(key)).sum::<f64>();
     let mut sum = 0.0;
-    for &token in tokens {
-        sum += weight(token);
+    for &key in keys {
+        sum += weight(key);
         if sum > wanted {
-            return token;
+            return token(key);
         }
     }
     // Only by rounding; the last one it is.
-    tokens.last().copied().unwrap_or_default()
+    keys.last().map_or(0, |&key| token(key))
 }
 
 /// [`draw`] among all tokens, by blocks.
 fn draw_all(weights: &[f32], uniform: f64) -> u32 {
-    let block_sum = |block: &[f32]| block.iter().map(|&weight| f64::from(weight)).sum::<f64>();
-    let sums: Vec<f64> = weights.chunks(BLOCK).map(block_sum).collect();
+    let sums: Vec<f64> = weights.chunks(BLOCK).map(ops::sum).collect();
     let mut rest = uniform * sums.iter().sum::<f64>();
     for (index, sum) in sums.iter().enumerate() {
         if *sum > rest || index + 1 == sums.len() {
@@ -225,7 +227,7 @@ fn draw_all(weights: &[f32], uniform: f64) -> u32 {
 fn log_prob(logits: &[f32], token: u32, scratch: &mut Scratch) -> Result<f32> {
     let (_, most) = likeliest(logits)?;
     ops::exponentials(logits, most, 1.0, &mut scratch.weights);
-    let sum: f64 = scratch.weights.iter().map(|&weight| f64::from(weight)).sum();
+    let sum: f64 = scratch.weights.chunks(BLOCK).map(ops::sum).sum();
     Ok((f64::from(logits[token as usize] - most) - sum.ln()) as f32)
 }
 

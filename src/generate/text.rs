@@ -125,11 +125,10 @@ fn decode(tokenizer: &Tokenizer, tokens: &[u32]) -> Result<String> {
 }
 
 fn is_byte_level(decoder: &DecoderWrapper) -> bool {
-    match decoder {
-        DecoderWrapper::ByteLevel(_) => true,
-        DecoderWrapper::Sequence(parts) => matches!(parts.get_decoders(), [DecoderWrapper::ByteLevel(_)]),
-        _ => false,
+    if let DecoderWrapper::Sequence(parts) = decoder {
+        return matches!(parts.get_decoders(), [DecoderWrapper::ByteLevel(_)]);
     }
+    matches!(decoder, DecoderWrapper::ByteLevel(_))
 }
 
 /// The byte that each character of GPT-2's byte-level alphabet stands for: printable ones for themselves, the others in

@@ -46,7 +46,7 @@ proptest! {
             tokens.iter().copied().filter(|&token| (token as usize) < tokenizer.vocab_size()).collect();
         let (pieces, is_stopped, text) = run(&tokenizer, &[], &tokens, &[]);
         prop_assert!(!is_stopped);
-        prop_assert_eq!(pieces.concat(), text.clone());
+        prop_assert_eq!(&pieces.concat(), &text);
         prop_assert_eq!(text, tokenizer.decode(&known, true).expect("decoded"));
     }
 

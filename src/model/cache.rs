@@ -83,13 +83,14 @@ pub(crate) struct Run {
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) rotation: Rotation,
+    /// Where there is no kernel of ours.
     pub(crate) runs: Vec<Run>,
     place: Place,
     /// Own tokens of each row, without the new ones.
     lengths: Vec<usize>,
     /// New tokens of each row.
     length: usize,
-    /// Rows with one prefix, or none, wherever they are.
+    /// For our kernel: rows with one prefix, or none, wherever they are.
     sharing: Vec<(Vec<usize>, Option<Arc<Prefix>>)>,
 }
 
@@ -234,7 +235,10 @@ impl KvCache {
             Some(_) | None => Place::Each(self.indices(config, length, &device)?),
         };
         let lengths = self.rows.iter().map(|row| row.length).collect();
-        Ok(Step { rotation, runs: self.runs(length)?, place, lengths, length, sharing: self.sharing() })
+        let has_kernel = ops::has_kernel(&self.layers[0].tensors.0);
+        let (runs, sharing) =
+            if has_kernel { (Vec::new(), self.sharing()) } else { (self.runs(length)?, Vec::new()) };
+        Ok(Step { rotation, runs, place, lengths, length, sharing })
     }
 
     fn sharing(&self) -> Vec<(Vec<usize>, Option<Arc<Prefix>>)> {

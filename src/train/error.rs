@@ -33,6 +33,18 @@ pub enum TrainError {
         /// Before clipping.
         gradient_norm: f64,
     },
+    /// The weights give no finite loss or gradient any more, so they are not saved.
+    #[error(
+        "after step {step} the loss of an example is {loss} and the norm of its gradient {gradient_norm}"
+    )]
+    Unsound {
+        /// Steps taken.
+        step: u64,
+        /// Of one example, in nats for each token.
+        loss: f64,
+        /// Before clipping.
+        gradient_norm: f64,
+    },
     /// A parameter that should train is not part of the computation.
     #[error("`{parameter}` gets no gradient")]
     NoGradient {

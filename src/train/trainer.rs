@@ -301,9 +301,27 @@ impl<'a> Trainer<'a> {
     /// Writes a checkpoint, whose folder is given.
     ///
     /// # Errors
-    /// There is one of this step or a later one, or it cannot be written; earlier ones are as they were.
+    /// The weights give no finite loss or gradient; there is a checkpoint of this step or a later one, or it cannot be written.
+    /// Earlier ones are as they were.
     pub fn save(&self, checkpoints: &Checkpoints) -> Result<PathBuf> {
+        self.check_sound()?;
         checkpoints.save(&self.identity(), &self.model, &self.optimizer, self.cursor)
+    }
+
+    /// A step whose loss was finite may have broken the weights, which only the next one would show. One example is enough:
+    /// what breaks is large everywhere. Its gradient is needed, because norms make a finite loss of weights of any size.
+    fn check_sound(&self) -> Result<()> {
+        let first: Vec<_> = self.examples.iter().take(1).collect();
+        let batches = batch::lay_out(&first, self.settings.batching, self.settings.micro_batch_tokens);
+        let denominator = loss::denominator(first.into_iter());
+        match self.gradients(&batches, denominator, &CancellationToken::new())? {
+            Some(Gradients { loss, by_parameter }) => {
+                let (step, gradient_norm) = (self.steps(), optimizer::norm(&by_parameter)?);
+                let is_sound = loss.is_finite() && gradient_norm.is_finite();
+                if is_sound { Ok(()) } else { Err(TrainError::Unsound { step, loss, gradient_norm }) }
+            }
+            None => Ok(()),
+        }
     }
 
     fn identity(&self) -> Identity {

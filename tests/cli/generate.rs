@@ -147,7 +147,11 @@ fn bad_prompts_are_named_and_the_others_completed_in_order() {
         assert_eq!((ran.code, ran.out.as_str()), (2, ""));
         ran.err.lines().next().unwrap_or_default().to_owned()
     });
-    insta::assert_snapshot!(says.join("\n"), @"");
+    insta::assert_snapshot!(says.join("\n"), @"
+    error: cannot read empty.jsonl: the file holds no record
+    error: cannot read blank.jsonl: the file holds no record
+    error: cannot read empty.txt: the file holds no record
+    ");
 }
 
 #[test]
@@ -326,7 +330,11 @@ fn a_server_can_be_asked_instead() {
     assert_eq!(rejected.code, 2, "{}", rejected.err);
     let mut lines: Vec<_> = rejected.err.lines().take(3).collect();
     lines.sort_unstable();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @"
+    error: cannot complete the prompt of prompts.jsonl, line 1: the server rejects the request (HTTP status 400): too long
+    error: cannot complete the prompt of prompts.jsonl, line 3: the server rejects the request (HTTP status 400): too long
+    error: cannot complete the prompt of prompts.jsonl, line 4: the server rejects the request (HTTP status 400): too long
+    ");
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("known");
     let nobody = asks(directory.path(), &format!("http://{closed}"), &[]);
     assert_eq!((nobody.code, nobody.out.as_str()), (3, ""));

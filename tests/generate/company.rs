@@ -120,3 +120,45 @@ fn a_text_may_be_read_in_any_pieces() {
         }
     }
 }
+
+/// The logits of a company and of a text read at once, as one number.
+fn digest() -> u64 {
+    let fold = |hash: u64, bits: &u32| (hash ^ u64::from(*bits)).wrapping_mul(0x0100_0000_01B3);
+    configs().iter().fold(0xCBF2_9CE4_8422_2325, |hash, config| {
+        let config = ModelConfig { hidden_size: 256, intermediate_size: 1100, ..config.clone() };
+        let model = model(&config);
+        let (prefix, first) = model.prefill(&text(600, 1)).expect("prefill");
+        let mut cache = KvCache::new(&config, 33, 4, DType::F32, &CPU).expect("a cache");
+        (0..33).for_each(|_| cache.push_row(Some(prefix.clone())).expect("room"));
+        let tokens: Vec<[u32; 1]> = (0..33).map(|token| [token]).collect();
+        let tokens: Vec<&[u32]> = tokens.iter().map(|token| &token[..]).collect();
+        let logits = model.forward_cached(&tokens, &mut cache).expect("forward");
+        let logits = logits.flatten_all().expect("flat");
+        bits(&first).iter().chain(&bits(&logits)).fold(hash, fold)
+    })
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test starts itself, with other numbers of threads")]
+fn threads_change_nothing() {
+    const NAME: &str = "company::threads_change_nothing";
+    const MARK: &str = "the logits' digest is ";
+    if std::env::var_os("RAYON_NUM_THREADS").is_some_and(|threads| threads.len() == 2) {
+        println!("{MARK}{:016x}.", digest());
+        return;
+    }
+    let with = |threads: &str| {
+        let this = std::env::current_exe().expect("a path");
+        let output = std::process::Command::new(this)
+            .args([NAME, "--exact", "--nocapture"])
+            .env("RAYON_NUM_THREADS", threads)
+            .output()
+            .expect("started");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let start = text.find(MARK).expect("printed") + MARK.len();
+        text[start..start + 16].to_owned()
+    };
+    // Two digits: how the child knows that it is one.
+    let wanted = with("01");
+    assert_eq!((with("02"), with("07")), (wanted.clone(), wanted));
+}

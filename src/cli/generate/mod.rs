@@ -230,13 +230,14 @@ fn engine(folder: &Path, args: &Args) -> anyhow::Result<CandleGenerator> {
         ..EngineOptions::default()
     };
     let generator = CandleGenerator::load(folder, args.adapter.as_deref(), dtype, &device, options);
-    generator.map_err(|error| match error {
+    generator.map_err(|error| {
         // What is wrong is told by the model itself.
-        GenerateError::Model(source) => {
+        if let GenerateError::Model(source) = error {
             let text = format!("cannot use the model `{}`", folder.display());
             anyhow::Error::new(source).context(UsageError(text))
+        } else {
+            error.into()
         }
-        error => error.into(),
     })
 }
 

@@ -5,6 +5,8 @@
 //! ([`super::product`]), a softmax one line, an output one chain of sums over the keys in order, from the first of the
 //! prefix to the last of the row. So a prefix changes nothing either, wherever it ends.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -135,6 +137,10 @@ struct Block<T> {
     queries: Vec<T>,
     scores: Vec<T>,
     sums: Vec<T>,
+    /// Keys of the prefix.
+    shared: usize,
+    /// Of a line of scores.
+    width: usize,
     /// Of `e^score * value`, before they are divided by the sum.
     heads: Vec<T>,
 }
@@ -144,8 +150,14 @@ impl<T: Lanes> WithSimd for Attend<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let mut block =
-            Block { queries: Vec::new(), scores: Vec::new(), sums: Vec::new(), heads: Vec::new() };
+        let mut block = Block {
+            queries: Vec::new(),
+            scores: Vec::new(),
+            sums: Vec::new(),
+            heads: Vec::new(),
+            shared: 0,
+            width: 0,
+        };
         for segments in self.blocks() {
             for head in 0..self.sizes.kv_heads {
                 self.attend(simd, head, &segments, &mut block);
@@ -189,58 +201,88 @@ impl<T: Lanes> Attend<'_, T> {
 
     #[inline(always)]
     fn attend<S: Simd>(&mut self, simd: S, head: usize, segments: &[Segment], block: &mut Block<T>) {
-        let Sizes { kv_heads, below, d, length, capacity, .. } = *self.sizes;
-        let shared = self.prefix.0.len() / (kv_heads * d);
-        let prefix = head * shared * d..(head + 1) * shared * d;
-        let width = shared + segments.iter().map(|segment| self.reach(segment)).max().unwrap_or(0);
+        let (kv_heads, below, d) = (self.sizes.kv_heads, self.sizes.below, self.sizes.d);
         block.queries.clear();
         for segment in segments {
             let start = ((segment.row * kv_heads + head) * below + segment.first) * d;
             block.queries.extend_from_slice(&self.query[start..start + segment.count * d]);
         }
-        let lines = block.queries.len() / d;
-        block.scores.resize(lines * width, T::zero());
-        block.heads.clear();
-        block.heads.resize(lines * d, T::zero());
+        block.shared = self.prefix.0.len() / (kv_heads * d);
+        block.width = block.shared + segments.iter().map(|segment| self.reach(segment)).max().unwrap_or(0);
+        self.score(simd, head, segments, block);
+        self.weigh(simd, head, segments, block);
+        self.finish(head, segments, block);
+    }
+
+    /// Where a prefix's and a row's own keys of a head are.
+    fn places(&self, head: usize, segment: &Segment, shared: usize) -> (Range<usize>, Range<usize>) {
+        let Sizes { kv_heads, d, capacity, .. } = *self.sizes;
+        let own = (segment.row * kv_heads + head) * capacity * d;
+        (head * shared * d..(head + 1) * shared * d, own..own + self.reach(segment) * d)
+    }
+
+    /// Exponentials of the scores, and their sums.
+    #[inline(always)]
+    fn score<S: Simd>(&self, simd: S, head: usize, segments: &[Segment], block: &mut Block<T>) {
+        let (d, stride) = (self.sizes.d, block.width);
+        block.scores.resize(block.queries.len() / d * stride, T::zero());
         block.sums.clear();
-        let w = &self.prefix.0[prefix.clone()];
-        Product { x: &block.queries, w, inner: d, y: &mut block.scores, stride: width, column: 0 }
-            .with_simd(simd);
+        if let Some(first) = segments.first().filter(|_| block.shared > 0) {
+            let w = &self.prefix.0[self.places(head, first, block.shared).0];
+            Product { x: &block.queries, w, inner: d, y: &mut block.scores, stride, column: 0 }
+                .with_simd(simd);
+        }
         let mut at = 0;
         for segment in segments {
-            let own = (segment.row * kv_heads + head) * capacity * d;
-            let w = &self.keys[own..own + self.reach(segment) * d];
+            let w = &self.keys[self.places(head, segment, block.shared).1];
             let x = &block.queries[at * d..(at + segment.count) * d];
-            let y = &mut block.scores[at * width..(at + segment.count) * width];
-            Product { x, w, inner: d, y, stride: width, column: shared }.with_simd(simd);
-            for (place, line) in y.chunks_exact_mut(width).enumerate() {
-                let seen = shared + self.visible(segment.row, segment.first + place);
+            let y = &mut block.scores[at * stride..(at + segment.count) * stride];
+            Product { x, w, inner: d, y, stride, column: block.shared }.with_simd(simd);
+            for (place, line) in y.chunks_exact_mut(stride).enumerate() {
+                let seen = block.shared + self.visible(segment.row, segment.first + place);
                 let (seen, rest) = line.split_at_mut(seen);
                 block.sums.push(exponentials(seen, self.sizes.scale));
                 rest.fill(T::zero());
             }
             at += segment.count;
         }
-        weigh(simd, &block.scores, width, 0, &self.prefix.1[prefix], d, &mut block.heads);
+    }
+
+    /// The values, each times its weight: the prefix's, then the row's own.
+    #[inline(always)]
+    fn weigh<S: Simd>(&self, simd: S, head: usize, segments: &[Segment], block: &mut Block<T>) {
+        let (d, width) = (self.sizes.d, block.width);
+        block.heads.clear();
+        block.heads.resize(block.queries.len(), T::zero());
+        if let Some(first) = segments.first() {
+            let values = &self.prefix.1[self.places(head, first, block.shared).0];
+            weigh(simd, &block.scores, width, 0, values, d, &mut block.heads);
+        }
         let mut at = 0;
         for segment in segments {
-            let own = (segment.row * kv_heads + head) * capacity * d;
-            let values = &self.values[own..own + self.reach(segment) * d];
+            let values = &self.values[self.places(head, segment, block.shared).1];
             let scores = &block.scores[at * width..(at + segment.count) * width];
             let heads = &mut block.heads[at * d..(at + segment.count) * d];
-            weigh(simd, scores, width, shared, values, d, heads);
-            for place in 0..segment.count {
-                let line = segment.first + place;
-                let (member, step) = (line / length, line % length);
-                let group = below / length;
-                let to = ((segment.row * length + step) * kv_heads + head) * group + member;
-                let share = block.sums[at + place].recip();
-                let to = &mut self.out[to * d..(to + 1) * d];
-                for (to, &from) in to.iter_mut().zip(&heads[place * d..(place + 1) * d]) {
-                    *to = from * share;
-                }
-            }
+            weigh(simd, scores, width, block.shared, values, d, heads);
             at += segment.count;
+        }
+    }
+
+    /// Divides by the sums, and puts each line where it belongs.
+    #[inline(always)]
+    fn finish(&mut self, head: usize, segments: &[Segment], block: &Block<T>) {
+        let Sizes { kv_heads, below, d, length, .. } = *self.sizes;
+        let group = below / length;
+        let lines = segments.iter().flat_map(|segment| {
+            (segment.first..segment.first + segment.count).map(|line| (segment.row, line))
+        });
+        for ((row, line), (from, sum)) in lines.zip(block.heads.chunks_exact(d).zip(&block.sums)) {
+            let (member, step) = (line / length, line % length);
+            let to = (((row * length + step) * kv_heads + head) * group + member) * d;
+            let share = sum.recip();
+            for (to, &from) in self.out[to..to + d].iter_mut().zip(from) {
+                *to = from * share;
+            }
         }
     }
 }
@@ -413,10 +455,10 @@ mod tests {
                 let shared = Sharing { rows: &[2, 0], prefix: Some((&prefix, &prefix)) };
                 let alone = Sharing { rows: &[1], prefix: None };
                 let out = cached_attention(&query, length, &stored, &[shared, alone], 0.3)?;
-                for row in 0..3 {
+                for (row, &own) in lengths.iter().enumerate() {
                     let before = if row == 1 { prefix.narrow(1, 0, 0)? } else { prefix.clone() };
                     let (k, v) = (keys.get(row)?, values.get(row)?);
-                    let wanted = plain(&query.get(row)?, &k, &v, &before, lengths[row], length)?;
+                    let wanted = plain(&query.get(row)?, &k, &v, &before, own, length)?;
                     assert!(check::distance(&out.get(row)?, &wanted) < 1e-5, "row {row}, {dtype:?}");
                 }
             }

@@ -16,6 +16,7 @@ mod gated;
 mod heads;
 mod lanes;
 mod linear;
+mod logits;
 mod mask;
 mod matrix;
 mod product;
@@ -33,13 +34,13 @@ pub use cross_entropy::cross_entropy;
 pub use gated::gated;
 pub use heads::{join_heads, split_heads};
 pub use linear::linear;
+pub(crate) use logits::{exponentials, largest, sum};
 pub use mask::{Mask, Span};
 pub(crate) use product::product;
 pub use rms_norm::rms_norm;
 pub use rope::{Rotation, rope};
 pub use softmax::masked_softmax;
 pub use swiglu::swiglu;
-pub(crate) use vector::{exponentials, largest};
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, StorageRef, Tensor};
 

@@ -14,7 +14,8 @@ use super::{Read, for_real, has_kernel, linear};
 
 const NAME: &str = "product";
 
-/// Rows of `W` in a tile, and of `x` where the processor has 32 vector registers.
+/// Rows of `W` in a tile. Of `x` there are 6 where the processor has 32 vector registers, else 2: then the sums and the
+/// vectors that are multiplied fit.
 const TILE: usize = 4;
 
 /// Rows of `x` are worked on in blocks of this size, which stay in the first-level cache.
@@ -71,7 +72,7 @@ impl<T: Lanes> WithSimd for Product<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { x, w, inner, y, stride, column } = self;
         let row_bytes = inner * size_of::<T>();
-        let rows = (ROWS_BYTES / row_bytes).max(TILE) / TILE * TILE;
+        let rows = (ROWS_BYTES / row_bytes).max(6) / 6 * 6;
         let panel = (PANEL_BYTES / row_bytes).max(TILE) / TILE * TILE;
         let mut at = column;
         for panel in w.chunks(panel * inner) {
@@ -119,9 +120,11 @@ fn tile_rows<S: Simd, T: Lanes, const O: usize>(
     stride: usize,
     column: usize,
 ) {
-    let tile = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+    let tile = if S::REGISTER_COUNT >= 32 { 6 } else { 2 };
     for (x, y) in x.chunks(tile * inner).zip(y.chunks_mut(tile * stride)) {
         match x.len() / inner {
+            6 => store(tile_of::<S, T, 6, O>(simd, x, w, inner), y, stride, column),
+            5 => store(tile_of::<S, T, 5, O>(simd, x, w, inner), y, stride, column),
             4 => store(tile_of::<S, T, 4, O>(simd, x, w, inner), y, stride, column),
             3 => store(tile_of::<S, T, 3, O>(simd, x, w, inner), y, stride, column),
             2 => store(tile_of::<S, T, 2, O>(simd, x, w, inner), y, stride, column),
@@ -142,6 +145,9 @@ fn store<T: Lanes, const R: usize, const O: usize>(
     }
 }
 
+/// The whole vectors of some rows.
+type Heads<'a, S, T, const N: usize> = [&'a [<T as Lanes>::Vector<S>]; N];
+
 /// The dot products of `R` rows with `O` rows. Each is summed in the same order, whatever `R` and `O` are.
 #[inline(always)]
 fn tile_of<S: Simd, T: Lanes, const R: usize, const O: usize>(
@@ -150,8 +156,8 @@ fn tile_of<S: Simd, T: Lanes, const R: usize, const O: usize>(
     w: [&[T]; O],
     inner: usize,
 ) -> [[T; O]; R] {
-    let (mut x_heads, mut x_tails): ([&[T::Vector<S>]; R], [&[T]; R]) = ([&[]; R], [&[]; R]);
-    let (mut w_heads, mut w_tails): ([&[T::Vector<S>]; O], [&[T]; O]) = ([&[]; O], [&[]; O]);
+    let (mut x_heads, mut x_tails): (Heads<'_, S, T, R>, [&[T]; R]) = ([&[]; R], [&[]; R]);
+    let (mut w_heads, mut w_tails): (Heads<'_, S, T, O>, [&[T]; O]) = ([&[]; O], [&[]; O]);
     for r in 0..R {
         (x_heads[r], x_tails[r]) = T::split::<S>(&x[r * inner..(r + 1) * inner]);
     }

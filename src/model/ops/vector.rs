@@ -27,27 +27,6 @@ macro_rules! vectorised {
 }
 pub(super) use vectorised;
 
-/// The largest number; not-a-number is passed over.
-pub(crate) fn largest(numbers: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || largest_of(numbers),
-    )
-}
-
-/// `to[i] = e^(scale * (from[i] - most))`, not below e^-87.
-pub(crate) fn exponentials(from: &[f32], most: f32, scale: f32, to: &mut Vec<f32>) {
-    to.resize(from.len(), 0.0);
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = ((from - most) * scale).exp_inline();
-            }
-        },
-    );
-}
-
 /// Sum over `i` of `f(a_i, b_i)`, in an order that depends on the number of elements alone.
 #[inline(always)]
 pub(super) fn sum_of<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
@@ -128,9 +107,7 @@ mod tests {
             let last = numbers.last().copied().unwrap_or(f64::NEG_INFINITY);
             assert_eq!(largest_of(&numbers).to_bits(), last.to_bits());
         }
-        for largest in [largest, largest_of] {
-            assert_eq!(largest(&[f32::NAN, 3.0, f32::NAN]).to_bits(), 3.0_f32.to_bits());
-        }
+        assert_eq!(largest_of(&[f32::NAN, 3.0, f32::NAN]).to_bits(), 3.0_f32.to_bits());
     }
 
     #[test]
