@@ -48,7 +48,9 @@ enum Command {
 /// No other thread runs: it might read the environment meanwhile.
 pub unsafe fn one_thread_for_each_replica() {
     const VARIABLE: &str = "RAYON_NUM_THREADS";
-    let uses_replicas = std::env::args_os().nth(1).is_some_and(|name| name == "train" || name == "generate");
+    let is_no_bench = |name: &std::ffi::OsString| name != "bench";
+    let command = std::env::args_os().skip(1).take(2).find(is_no_bench);
+    let uses_replicas = command.is_some_and(|name| name == "train" || name == "generate");
     if uses_replicas && std::env::var_os(VARIABLE).is_none() {
         // SAFETY: the caller's promise.
         #[expect(clippy::disallowed_methods, reason = "before there is a second thread")]
