@@ -183,6 +183,17 @@ fn adapters_are_saved_alone_and_added_in() {
             |var: &candle_core::Var| var.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
         assert_eq!(values(var), values(&saved.parameters()[name]), "{name}");
     }
+    // Generating with the adapters beside the weights or in them is the same, and not what the weights say alone.
+    let log_prob = |more: &[&str]| {
+        let one =
+            ["generate", "--prompt", "the cat", "--max-tokens", "1", "--temperature", "0", "--log-probs"];
+        let ran = run(directory.path(), &[&one, more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.results()[0]["log_probs"][0].as_f64().expect("a number")
+    };
+    let beside = log_prob(&["--model", "tiny", "--adapter", "out/adapter"]);
+    assert!((beside - log_prob(&["--model", "out/model"])).abs() < 1e-4);
+    assert!((beside - log_prob(&["--model", "tiny"])).abs() > 1e-3);
     // Asked again without the whole model, there is nothing to do.
     let again = train(directory.path(), &more[..6]);
     assert_eq!((again.code, again.err.as_str()), (0, "`out` is complete: 6 steps\n"));

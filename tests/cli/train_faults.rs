@@ -43,7 +43,7 @@ fn an_unusable_model_is_named_with_what_is_wrong() {
         of_model(|folder| cut(&folder.join(weights))),
         of_model(|folder| fs::write(folder.join(weights), "no").expect("written")),
         of_model(|folder| {
-            replace(&folder.join("config.json"), "\"intermediate_size\": 24", "\"intermediate_size\": 32")
+            replace(&folder.join("config.json"), "\"intermediate_size\": 24", "\"intermediate_size\": 32");
         }),
         of_model(|folder| replace(&folder.join("config.json"), "Qwen3ForCausalLM", "MambaForCausalLM")),
         of_model(|folder| in_header(&folder.join(weights), "\"dtype\":\"F32\"", "\"dtype\":\"I64\"")),

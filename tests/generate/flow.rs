@@ -24,6 +24,7 @@ fn a_queue_that_is_longer_than_the_batch() {
         completion_tokens: tokens as u64,
         completions: 200,
         failed_requests: 0,
+        uncounted_completions: 0,
     };
     assert_eq!(usage, wanted);
     // No sample waits for ever: the first to end are of the first prompts, the last of the last ones.

@@ -183,7 +183,7 @@ mod tests {
         std::fs::write(&path, format!("{whole}{{\"id\":\"a\",\"sam"))?;
         let mut output = Output::open(&path, true)?;
         assert_eq!(output.missing("a", 5), [1..2, 3..5]);
-        assert_eq!(output.missing("b", 2), [0..2]);
+        assert_eq!(output.missing("b", 2), std::iter::once(0..2).collect::<Vec<_>>());
         assert!(output.missing("a", 1).is_empty());
         output.line("{}")?;
         assert_eq!(std::fs::read_to_string(&path)?, format!("{whole}{{}}\n"));
