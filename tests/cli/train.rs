@@ -167,7 +167,17 @@ fn a_run_leaves_what_its_help_says() {
 #[test]
 fn adapters_are_saved_alone_and_added_in() {
     let directory = workplace();
-    let more = ["--lora", "2", "--lora-dropout", "0.1", "--lora-targets", "q_proj,down_proj", "--merge"];
+    let more = [
+        "--epochs",
+        "8",
+        "--lora",
+        "2",
+        "--lora-dropout",
+        "0.1",
+        "--lora-targets",
+        "q_proj,down_proj",
+        "--merge",
+    ];
     let ran = train(directory.path(), &more);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("adapter parameters beside 8736 frozen ones"), "{}", ran.err);
@@ -183,12 +193,23 @@ fn adapters_are_saved_alone_and_added_in() {
             |var: &candle_core::Var| var.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
         assert_eq!(values(var), values(&saved.parameters()[name]), "{name}");
     }
+    // Generating with the adapters beside the weights or in them is the same, and not what the weights say alone.
+    let log_prob = |more: &[&str]| {
+        let one =
+            ["generate", "--prompt", "the cat", "--max-tokens", "1", "--temperature", "0", "--log-probs"];
+        let ran = run(directory.path(), &[&one, more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.results()[0]["log_probs"][0].as_f64().expect("a number")
+    };
+    let beside = log_prob(&["--model", "tiny", "--adapter", "out/adapter"]);
+    assert!((beside - log_prob(&["--model", "out/model"])).abs() < 1e-4);
+    assert!((beside - log_prob(&["--model", "tiny"])).abs() > 1e-3);
     // Asked again without the whole model, there is nothing to do.
-    let again = train(directory.path(), &more[..6]);
-    assert_eq!((again.code, again.err.as_str()), (0, "`out` is complete: 6 steps\n"));
+    let again = train(directory.path(), &more[..8]);
+    assert_eq!((again.code, again.err.as_str()), (0, "`out` is complete: 48 steps\n"));
 }
 
-/// Kills it as soon as a checkpoint of the third of a run is there, again and again.
+/// Kills it as soon as the next checkpoint is there, again and again.
 #[test]
 fn killed_and_started_again_equals_uninterrupted() {
     let directory = workplace();

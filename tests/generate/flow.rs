@@ -23,7 +23,8 @@ fn a_queue_that_is_longer_than_the_batch() {
         prompt_tokens: prompts.sum::<usize>() as u64,
         completion_tokens: tokens as u64,
         completions: 200,
-        ..Usage::default()
+        failed_requests: 0,
+        uncounted_completions: 0,
     };
     assert_eq!(usage, wanted);
     // No sample waits for ever: the first to end are of the first prompts, the last of the last ones.
