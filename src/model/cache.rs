@@ -2,7 +2,7 @@
 //!
 //! A cache has rows, each a text that grows. A row may continue a [`Prefix`] that other rows share (the prompt of many
 //! samples): that part is computed and stored once. Behind it come the row's own keys, in tensors
-//! [rows, kv_heads, capacity, d] for each layer that grow by doubling up to a bound.
+//! [rows, kv_heads, capacity, d] for each layer that grow by doubling, in rows and in tokens, up to a bound.
 //! Elsewhere than on a CPU only neighbouring rows with one prefix are attended to together, so keep them together.
 
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use super::ops::{self, Mask, Rotation, Sharing, Span, Stored};
 
 /// Tokens that a row's tensors have room for at first.
 const FIRST_CAPACITY: usize = 64;
+
+/// Rows that there is room for at first.
+const FIRST_ROWS: usize = 4;
 
 /// Keys and values of a text that rows continue: computed once, shared by `Arc`.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ impl Row {
 pub struct KvCache {
     layers: Vec<LayerCache>,
     rows: Vec<Row>,
+    /// Rows that there is memory for.
+    row_capacity: usize,
     max_rows: usize,
     capacity: usize,
     max_length: usize,
@@ -64,7 +69,7 @@ pub struct KvCache {
 #[derive(Debug)]
 pub(crate) struct LayerCache {
     index: usize,
-    /// Keys, values: [max_rows, kv_heads, capacity, d].
+    /// Keys, values: [row_capacity, kv_heads, capacity, d].
     tensors: (Tensor, Tensor),
 }
 
@@ -118,14 +123,14 @@ impl KvCache {
         if max_rows == 0 || max_length == 0 || config.layers == 0 {
             return Err(ModelError::input("cache", "it must have a layer, and room for a row and a token"));
         }
-        let capacity = max_length.min(FIRST_CAPACITY);
-        let shape = (max_rows, config.kv_heads, capacity, config.head_dim);
+        let (row_capacity, capacity) = (max_rows.min(FIRST_ROWS), max_length.min(FIRST_CAPACITY));
+        let shape = (row_capacity, config.kv_heads, capacity, config.head_dim);
         let layer = |index| -> Result<LayerCache> {
             let zeros = || Tensor::zeros(shape, dtype, device);
             Ok(LayerCache { index, tensors: (zeros()?, zeros()?) })
         };
         let layers = (0..config.layers).map(layer).collect::<Result<_>>()?;
-        Ok(Self { layers, rows: Vec::new(), max_rows, capacity, max_length })
+        Ok(Self { layers, rows: Vec::new(), row_capacity, max_rows, capacity, max_length })
     }
 
     /// Rows in use.
@@ -141,12 +146,19 @@ impl KvCache {
     /// Adds a row that has read `prefix` and nothing else; its index is the number of rows before.
     ///
     /// # Errors
-    /// The cache is full.
+    /// The cache is full, or the device has no memory.
     pub fn push_row(&mut self, prefix: Option<Arc<Prefix>>) -> Result<()> {
         if self.rows.len() == self.max_rows {
             return Err(ModelError::input("cache", format!("it has room for {} rows", self.max_rows)));
         }
         self.check_prefix(prefix.as_deref())?;
+        if self.rows.len() == self.row_capacity {
+            let rows = (2 * self.row_capacity).min(self.max_rows);
+            for layer in &mut self.layers {
+                layer.grow_rows(rows)?;
+            }
+            self.row_capacity = rows;
+        }
         self.rows.push(Row { length: 0, prefix });
         Ok(())
     }
@@ -355,6 +367,17 @@ impl LayerCache {
                 tensor.slice_set(&tensor.index_select(&indices, 0)?, 0, 0)?;
             }
         }
+        Ok(())
+    }
+
+    fn grow_rows(&mut self, rows: usize) -> Result<()> {
+        let grown = |old: &Tensor| -> Result<Tensor> {
+            let (_, heads, capacity, d) = old.dims4()?;
+            let new = Tensor::zeros((rows, heads, capacity, d), old.dtype(), old.device())?;
+            new.slice_set(old, 0, 0)?;
+            Ok(new)
+        };
+        self.tensors = (grown(&self.tensors.0)?, grown(&self.tensors.1)?);
         Ok(())
     }
 

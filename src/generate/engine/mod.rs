@@ -3,7 +3,7 @@
 //! - `plan.rs`: requests to prompts and samples; `queue.rs`: which sample starts when (decisions alone);
 //! - `worker.rs`: the loop of a thread with a batch; `sequence.rs`: one sample, from logits to its end.
 //!
-//! **Exactness.** On a CPU in f32, the tokens of a sample depend on the weights, the prompt, the settings and the seed,
+//! **Exactness.** On a CPU in f32 or f64, the tokens of a sample depend on the weights, the prompt, the settings and the seed,
 //! bit for bit, and neither on what shares its batch nor on the options here but
 //! [`max_context`](EngineOptions::max_context). Elsewhere products of matrices round differently in batches of other
 //! sizes, and a sample may differ where two tokens are almost equally likely.
@@ -123,7 +123,7 @@ impl Generator for CandleGenerator {
         Identity {
             engine: "candle".to_owned(),
             model: name.clone(),
-            reproducible: model.device().is_cpu() && model.dtype() == DType::F32,
+            reproducible: model.device().is_cpu() && matches!(model.dtype(), DType::F32 | DType::F64),
         }
     }
 

@@ -72,7 +72,8 @@ impl<T: Lanes> WithSimd for Product<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Product { x, w, inner, y, stride, column } = self;
         let row_bytes = inner * size_of::<T>();
-        let rows = (ROWS_BYTES / row_bytes).max(6) / 6 * 6;
+        let most = (ROWS_BYTES / row_bytes).max(6);
+        let rows = evenly(x.len() / inner, most).max(1);
         let panel = (PANEL_BYTES / row_bytes).max(TILE) / TILE * TILE;
         let mut at = column;
         for panel in w.chunks(panel * inner) {
@@ -83,6 +84,11 @@ impl<T: Lanes> WithSimd for Product<'_, T> {
         }
     }
 }
+/// The size of parts, none above `most` and the last not much smaller than the others.
+fn evenly(count: usize, most: usize) -> usize {
+    count.div_ceil(count.div_ceil(most).max(1))
+}
+
 /// Some rows of `x` with some of `w`.
 #[inline(always)]
 fn tile_panel<S: Simd, T: Lanes>(
@@ -120,16 +126,22 @@ fn tile_rows<S: Simd, T: Lanes, const O: usize>(
     stride: usize,
     column: usize,
 ) {
-    let tile = if S::REGISTER_COUNT >= 32 { 6 } else { 2 };
-    for (x, y) in x.chunks(tile * inner).zip(y.chunks_mut(tile * stride)) {
-        match x.len() / inner {
-            6 => store(tile_of::<S, T, 6, O>(simd, x, w, inner), y, stride, column),
-            5 => store(tile_of::<S, T, 5, O>(simd, x, w, inner), y, stride, column),
-            4 => store(tile_of::<S, T, 4, O>(simd, x, w, inner), y, stride, column),
-            3 => store(tile_of::<S, T, 3, O>(simd, x, w, inner), y, stride, column),
-            2 => store(tile_of::<S, T, 2, O>(simd, x, w, inner), y, stride, column),
-            _ => store(tile_of::<S, T, 1, O>(simd, x, w, inner), y, stride, column),
+    let most = if S::REGISTER_COUNT >= 32 { 6 } else { 2 };
+    // Tiles of almost one size: a small one costs almost as much as a large one.
+    let (mut x, mut y, mut tiles) = (x, y, (x.len() / inner).div_ceil(most));
+    while tiles > 0 {
+        let rows = (x.len() / inner).div_ceil(tiles);
+        let (tile_x, rest_x) = x.split_at(rows * inner);
+        let (tile_y, rest_y) = y.split_at_mut((rows * stride).min(y.len()));
+        match rows {
+            6 => store(tile_of::<S, T, 6, O>(simd, tile_x, w, inner), tile_y, stride, column),
+            5 => store(tile_of::<S, T, 5, O>(simd, tile_x, w, inner), tile_y, stride, column),
+            4 => store(tile_of::<S, T, 4, O>(simd, tile_x, w, inner), tile_y, stride, column),
+            3 => store(tile_of::<S, T, 3, O>(simd, tile_x, w, inner), tile_y, stride, column),
+            2 => store(tile_of::<S, T, 2, O>(simd, tile_x, w, inner), tile_y, stride, column),
+            _ => store(tile_of::<S, T, 1, O>(simd, tile_x, w, inner), tile_y, stride, column),
         }
+        (x, y, tiles) = (rest_x, rest_y, tiles - 1);
     }
 }
 
