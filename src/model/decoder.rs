@@ -222,7 +222,7 @@ impl Decoder {
         Ok(logits)
     }
 
-    /// Reads a text that many rows will continue, and gives it with the logits behind its last token, [vocabulary].
+    /// Reads a text that many rows will continue, and gives it with the logits behind its last token, `[vocabulary]`.
     ///
     /// # Errors
     /// As [`Decoder::forward_cached`].

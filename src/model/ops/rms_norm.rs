@@ -12,7 +12,7 @@ use super::{Read, elements, for_real, has_kernel};
 
 const NAME: &str = "rms-norm";
 
-/// Norm of `x` [..., n], or of each head of `x` [..., heads * n], with the weights `w` [n].
+/// Norm of `x` [..., n], or of each head of `x` [..., heads * n], with the weights `w`, `[n]`.
 ///
 /// # Errors
 /// Shapes, dtypes or devices don't fit.
