@@ -88,10 +88,10 @@ pub fn read_examples(path: &Path, tokenizer: &Tokenizer, options: &EncodeOptions
 fn read(path: &Path, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<Examples, ReadError> {
     let mut read = Examples::default();
     each_line(path, &mut |line| read.add(line, tokenizer, options).map(|()| true))?;
-    if read.examples.is_empty() {
-        return Err(ReadError { path: path.to_path_buf(), place: Place::File, cause: Cause::Empty });
+    match read.nothing_left(options) {
+        Some(cause) => Err(ReadError { path: path.to_path_buf(), place: Place::File, cause }),
+        None => Ok(read),
     }
-    Ok(read)
 }
 
 /// Hands every prompt and completion of a JSONL file to `sink`, until that says false: what a tokenizer is trained on.
@@ -145,6 +145,19 @@ fn each_line(path: &Path, each: &mut dyn FnMut(&str) -> Result<bool, Cause>) -> 
 }
 
 impl Examples {
+    /// Why there is nothing to learn, if there is nothing.
+    fn nothing_left(&self, options: &EncodeOptions) -> Option<Cause> {
+        if !self.examples.is_empty() {
+            return None;
+        }
+        let wrong = |field, detail: String| Some(Cause::BadValue { field, detail });
+        match (self.dropped, self.weightless) {
+            (0, 0) => Some(Cause::Empty),
+            (0, _) => wrong("weight", "it is 0 in every record".to_owned()),
+            (_, _) => wrong("completion", format!("no record fits in {} tokens", options.max_tokens)),
+        }
+    }
+
     fn add(&mut self, line: &str, tokenizer: &Tokenizer, options: &EncodeOptions) -> Result<(), Cause> {
         let fields = Fields::parse(line)?;
         let (prompt, completion) = (fields.text("prompt")?, fields.text("completion")?);

@@ -117,3 +117,14 @@ fn a_share_is_held_out() {
     assert_eq!(both, all);
     assert_ne!(hold_out(all.clone(), 0.3, 4).1, held);
 }
+
+#[test]
+fn a_file_of_which_nothing_is_left_says_why() {
+    let options = EncodeOptions { too_long: TooLong::Drop, ..OPTIONS };
+    let why = |weight: &str| {
+        let text = format!("{{\"prompt\": \"a\", \"completion\": \"bcdefghijkl\", \"weight\": {weight}}}");
+        read_text(text.as_bytes(), &options).expect_err("nothing is left")
+    };
+    assert_eq!(why("1"), "cannot read FILE: field `completion`: no record fits in 8 tokens");
+    assert_eq!(why("0"), "cannot read FILE: field `weight`: it is 0 in every record");
+}
