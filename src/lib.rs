@@ -7,4 +7,5 @@ pub mod evaluate;
 pub mod generate;
 pub mod model;
 pub mod records;
+pub mod selfplay;
 pub mod train;
