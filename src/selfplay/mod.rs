@@ -1,0 +1,3 @@
+//! The loop: conjecture, prove, verify, select, train.
+
+pub mod event;
