@@ -6,4 +6,5 @@ pub mod cli;
 pub mod generate;
 pub mod model;
 pub mod records;
+pub mod selfplay;
 pub mod train;

@@ -1,0 +1,3 @@
+//! Self-play: conjecture, prove, select, train, round after round.
+
+pub mod select;
