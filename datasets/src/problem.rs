@@ -147,7 +147,7 @@ impl Problem {
     /// two data sets has one hash (as far as the name inside the statement is the same).
     #[must_use]
     pub fn content_hash(&self) -> ContentHash {
-        let mut parts = Parts::new();
+        let mut parts = Parts::new("proofloop-problem-v1");
         match &self.kind {
             Kind::Lean(LeanProblem { header, statement }) => {
                 parts.texts(&["lean", header, statement]);
@@ -169,9 +169,10 @@ impl Problem {
 pub(crate) struct Parts(blake3::Hasher);
 
 impl Parts {
-    fn new() -> Self {
+    /// `domain` says what is hashed, so that no two kinds of things share a hash.
+    pub(crate) fn new(domain: &str) -> Self {
         let mut parts = Self(blake3::Hasher::new());
-        parts.text("proofloop-problem-v1");
+        parts.text(domain);
         parts
     }
 
@@ -180,7 +181,7 @@ impl Parts {
         self.0.update(text.as_bytes());
     }
 
-    fn texts(&mut self, texts: &[&str]) {
+    pub(crate) fn texts(&mut self, texts: &[&str]) {
         texts.iter().for_each(|text| self.text(text));
     }
 
@@ -193,7 +194,7 @@ impl Parts {
         self.0.update(&(number as u64).to_le_bytes());
     }
 
-    fn finish(self) -> [u8; 32] {
+    pub(crate) fn finish(self) -> [u8; 32] {
         *self.0.finalize().as_bytes()
     }
 }
