@@ -5,6 +5,7 @@ mod generate;
 mod measure;
 mod nano;
 mod python;
+mod selfplay;
 mod torch;
 mod train;
 mod verify;
@@ -22,6 +23,8 @@ pub(super) enum Command {
     Train(train::Args),
     /// Samples of one prompt beside PyTorch's, on the same weights, prompt and threads
     Generate(generate::Args),
+    /// Self-play beside its baselines and ablations, from the same model and with as many candidates
+    Selfplay(Box<selfplay::Args>),
 }
 
 /// Runs the command.
@@ -31,5 +34,6 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Python(args) => python::run(args).await,
         Command::Train(args) => train::run(args).await,
         Command::Generate(args) => generate::run(args).await,
+        Command::Selfplay(args) => selfplay::run(*args).await,
     }
 }
