@@ -7,6 +7,7 @@ pub mod exit;
 mod farm;
 mod generate;
 mod output;
+mod selfplay;
 mod setup;
 mod signals;
 mod train;

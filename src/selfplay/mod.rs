@@ -1,0 +1,4 @@
+//! The loop: conjecture, prove, verify, select, train.
+
+pub mod event;
+pub mod select;
