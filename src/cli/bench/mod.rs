@@ -5,6 +5,7 @@ mod generate;
 mod measure;
 mod nano;
 mod python;
+mod selection;
 mod torch;
 mod train;
 mod verify;
@@ -22,6 +23,8 @@ pub(super) enum Command {
     Train(train::Args),
     /// Samples of one prompt beside PyTorch's, on the same weights, prompt and threads
     Generate(generate::Args),
+    /// What the rules and records of a self-play round cost at three sizes, and how that grows
+    Selection(selection::Args),
 }
 
 /// Runs the command.
@@ -31,5 +34,6 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Python(args) => python::run(args).await,
         Command::Train(args) => train::run(args).await,
         Command::Generate(args) => generate::run(args).await,
+        Command::Selection(args) => selection::run(args).await,
     }
 }
