@@ -82,7 +82,13 @@ pub(super) const HEADER: [&str; 2] = [
     "                                               best    median      best    median",
 ];
 
-/// The most memory that this process ever had resident.
+/// Lets [`own_peak_memory_bytes`] begin again at what is resident now (proc(5): 5 to `clear_refs`). False if the system
+/// does not: then it is the peak since the program began.
+pub(super) fn forget_peak_memory() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// The most memory that this process ever had resident, or has had since [`forget_peak_memory`].
 pub(super) fn own_peak_memory_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -5,6 +5,7 @@ mod generate;
 mod measure;
 mod nano;
 mod python;
+mod selection;
 mod selfplay;
 mod torch;
 mod train;
@@ -23,6 +24,8 @@ pub(super) enum Command {
     Train(train::Args),
     /// Samples of one prompt beside PyTorch's, on the same weights, prompt and threads
     Generate(generate::Args),
+    /// What the rules and records of a self-play round cost at three sizes, and how that grows
+    Selection(selection::Args),
     /// Self-play beside its baselines and ablations, from the same model and with as many candidates
     Selfplay(Box<selfplay::Args>),
 }
@@ -34,6 +37,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Python(args) => python::run(args).await,
         Command::Train(args) => train::run(args).await,
         Command::Generate(args) => generate::run(args).await,
+        Command::Selection(args) => selection::run(args).await,
         Command::Selfplay(args) => selfplay::run(*args).await,
     }
 }

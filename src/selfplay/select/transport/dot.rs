@@ -1,7 +1,10 @@
 //! Dot products of `f32`, each with the same bits on every machine, however many are computed together.
 //!
-//! Sixteen sums side by side, which the compiler turns into vectors as wide as the processor's (asked at run time);
-//! products are not fused into sums, because not every processor can.
+//! Sixteen sums side by side, in vectors as wide as the processor's (asked at run time); products are not fused into
+//! sums, because not every processor can. (No closure may have a vector in it: the compiler would not inline the
+//! processor's instructions into one.)
+
+use pulp::{Arch, Simd, WithSimd};
 
 /// Sums side by side: an AVX-512 register.
 const LANES: usize = 16;
@@ -22,45 +25,73 @@ pub(super) fn products<'a>(
     vector: &[f32],
     count: usize,
     row: impl Fn(usize) -> &'a [f32],
-    mut each: impl FnMut(usize, f32),
+    each: impl FnMut(usize, f32),
 ) {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let whole = count / TOGETHER * TOGETHER;
-            for first in (0..whole).step_by(TOGETHER) {
-                let values = together([row(first), row(first + 1), row(first + 2), row(first + 3)], vector);
-                for (at, value) in values.into_iter().enumerate() {
-                    each(first + at, value);
-                }
+    Arch::new().dispatch(Products { vector, count, row, each });
+}
+
+struct Products<'v, R, E> {
+    vector: &'v [f32],
+    count: usize,
+    row: R,
+    each: E,
+}
+
+impl<'a, R: Fn(usize) -> &'a [f32], E: FnMut(usize, f32)> WithSimd for Products<'_, R, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Products { vector, count, row, mut each } = self;
+        let whole = count / TOGETHER * TOGETHER;
+        for first in (0..whole).step_by(TOGETHER) {
+            let values = together(simd, [row(first), row(first + 1), row(first + 2), row(first + 3)], vector);
+            for (at, value) in values.into_iter().enumerate() {
+                each(first + at, value);
             }
-            for at in whole..count {
-                let [value] = together([row(at)], vector);
-                each(at, value);
-            }
-        },
-    );
+        }
+        for at in whole..count {
+            let [value] = together(simd, [row(at)], vector);
+            each(at, value);
+        }
+    }
 }
 
 #[inline(always)]
-fn together<const R: usize>(rows: [&[f32]; R], vector: &[f32]) -> [f32; R] {
-    let mut lanes = [[0.0_f32; LANES]; R];
+fn together<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], vector: &[f32]) -> [f32; R] {
+    const { assert!(LANES.is_multiple_of(S::F32_LANES), "wider vectors would need another way to add up") };
+    let vectors = LANES / S::F32_LANES;
     let whole = vector.len() / LANES * LANES;
-    for at in (0..whole).step_by(LANES) {
-        let vector = &vector[at..at + LANES];
-        for r in 0..R {
-            let row = &rows[r][at..at + LANES];
-            for lane in 0..LANES {
-                lanes[r][lane] += row[lane] * vector[lane];
+    let (head, rest) = vector.split_at(whole);
+    let (head, _) = S::as_simd_f32s(head);
+    let (mut heads, mut rests): ([&[S::f32s]; R], [&[f32]; R]) = ([&[]; R], [&[]; R]);
+    for r in 0..R {
+        let (head, rest) = rows[r][..vector.len()].split_at(whole);
+        (heads[r], rests[r]) = (S::as_simd_f32s(head).0, rest);
+    }
+    let mut sums = [[simd.splat_f32s(0.0); LANES]; R];
+    let mut at = 0;
+    while at < head.len() {
+        for part in 0..vectors {
+            let vector = head[at + part];
+            for r in 0..R {
+                let product = simd.mul_f32s(heads[r][at + part], vector);
+                sums[r][part] = simd.add_f32s(sums[r][part], product);
             }
         }
+        at += vectors;
     }
     let mut totals = [0.0; R];
     for r in 0..R {
-        for (lane, at) in (whole..vector.len()).enumerate() {
-            lanes[r][lane] += rows[r][at] * vector[at];
+        let mut lanes = [0.0; LANES];
+        let (parts, _) = S::as_mut_simd_f32s(&mut lanes);
+        for (part, sum) in parts.iter_mut().zip(&sums[r]) {
+            *part = *sum;
         }
-        totals[r] = total(lanes[r]);
+        for ((lane, row), vector) in lanes.iter_mut().zip(rests[r]).zip(rest) {
+            *lane += row * vector;
+        }
+        totals[r] = total(lanes);
     }
     totals
 }
@@ -102,7 +133,7 @@ mod tests {
             let row = |at: usize| &rows[at * dim..(at + 1) * dim];
             let mut seen = Vec::new();
             products(&vector, 11, row, |at, value| seen.push((at, value.to_bits())));
-            let plain = |at| together([row(at)], &vector)[0].to_bits();
+            let plain = |at| together(pulp::Scalar::new(), [row(at)], &vector)[0].to_bits();
             assert_eq!(seen, (0..11).map(|at| (at, plain(at))).collect::<Vec<_>>());
         }
     }

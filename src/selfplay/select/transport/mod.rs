@@ -55,7 +55,7 @@ pub struct SearchSettings {
 
 impl Default for SearchSettings {
     fn default() -> Self {
-        Self { exact_pairs: 1 << 30, compared: 4096 }
+        Self { exact_pairs: 1 << 28, compared: 4096 }
     }
 }
 

@@ -240,7 +240,7 @@ fn the_optimum_is_a_bound_and_the_greedy_is_near() {
     }
     let mean = sum / f64::from(cases as u32);
     println!("greedy / optimum: mean {mean:.3}, worst {worst:.3}");
-    assert!(mean < 1.2 && worst < 2.0, "mean {mean}, worst {worst}");
+    assert!(mean < 1.15 && worst < 1.5, "mean {mean}, worst {worst}");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn the_index_finds_what_the_exact_search_finds() {
         |settings| 1.0 - transport(points, targets, &settings, 1, threads(2)).expect("one").mean_similarity;
     let (exact, indexed) = (cost(settings(Some(3.0))), cost(indexed(Some(3.0), 1_000)));
     println!("cost {exact:.5} exact, {indexed:.5} indexed");
-    assert!(indexed < 1.02 * exact, "{indexed} {exact}");
+    assert!(indexed < 1.05 * exact, "{indexed} {exact}");
 }
 
 fn normalised(mut rows: Vec<f32>, dim: usize) -> Vec<f32> {
