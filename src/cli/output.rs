@@ -90,6 +90,7 @@ fn of_a_run(error: &SelfPlayError) -> Option<Exit> {
         SelfPlayError::Io { .. }
         | SelfPlayError::Store(_)
         | SelfPlayError::Unavailable { .. }
+        | SelfPlayError::Checker { .. }
         | SelfPlayError::FarmEnded
         | SelfPlayError::Worker(_) => Some(Exit::Infrastructure),
         SelfPlayError::Generate(_) | SelfPlayError::Train(_) | SelfPlayError::Model(_) => None,

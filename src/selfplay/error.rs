@@ -67,6 +67,14 @@ pub enum SelfPlayError {
         /// What the verifier said of the last.
         cause: String,
     },
+    /// The run's verdicts are of another checker.
+    #[error("the run was judged by `{there}`, and would now be judged by `{now}`")]
+    Checker {
+        /// That of the verdicts in the store.
+        there: String,
+        /// That of the farm.
+        now: String,
+    },
     /// The farm is gone.
     #[error("the verifier farm has ended")]
     FarmEnded,

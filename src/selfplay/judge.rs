@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A message is kept up to so many characters.
 const MESSAGE_CHARS: usize = 600;
 
+/// What the store calls the checker of its verdicts.
+const CHECKER: &str = "checker";
+
 /// A candidate as the run knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Work {
@@ -105,12 +108,23 @@ impl Judge {
                 | Verdict::MemoryLimit
                 | Verdict::OutputLimit
                 | Verdict::Crashed { .. } => {
+                    self.check_checker(&judgement.checker.identity())?;
                     let candidate = self.store().add_verdict(&work.text(), &record)?;
                     return Ok(Known::Judged(candidate, record));
                 }
             }
         }
         last.map(Known::Unavailable).ok_or(SelfPlayError::FarmEnded)
+    }
+
+    /// Every verdict of a run is of one checker: another toolchain may say otherwise.
+    fn check_checker(&self, now: &str) -> Result<()> {
+        let mut store = self.store();
+        match store.meta(CHECKER)? {
+            Some(there) if there == now => Ok(()),
+            Some(there) => Err(SelfPlayError::Checker { there, now: now.to_owned() }),
+            None => Ok(store.set_meta(CHECKER, now)?),
+        }
     }
 
     /// Keeps what could not be judged, once the stage that asked for it is about to be finished.
