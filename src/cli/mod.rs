@@ -4,6 +4,7 @@ mod bench;
 mod compute;
 mod doctor;
 pub mod exit;
+mod export;
 mod farm;
 mod generate;
 mod output;
@@ -36,6 +37,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
     Generate(Box<generate::Args>),
+    /// Write what a run has found: proofs, conjectures, examples
+    Export(export::Args),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
             Command::Verify(args) => verify::run(args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
+            Command::Export(args) => export::run(&args),
             Command::Bench(command) => bench::run(command).await,
         }
     });

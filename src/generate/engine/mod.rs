@@ -36,8 +36,6 @@ use super::request::Request;
 use crate::model::nano::TOKENIZER_FILE;
 use crate::model::{Decoder, Lora, Tokenizer};
 
-
-
 /// Completes prompts with a [`Decoder`]. Cheap to clone; several calls may run at once, each with threads and memory of
 /// its own.
 #[derive(Debug, Clone)]
