@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod evaluate;
+pub mod export;
 pub mod generate;
 pub mod model;
 pub mod records;

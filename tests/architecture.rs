@@ -16,6 +16,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 /// Crate, by the first part of its name → the one member that may depend on it.
 const KEPT_IN: &[(&str, &str)] = &[
     ("clap", "proofloop"),
+    ("parquet", "proofloop"),
     ("axum", "proofloop"),
     ("candle", "proofloop"),
     ("indicatif", "proofloop"),

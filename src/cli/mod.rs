@@ -4,6 +4,7 @@ mod bench;
 mod compute;
 mod doctor;
 pub mod exit;
+mod export;
 mod farm;
 mod generate;
 mod output;
@@ -38,6 +39,8 @@ enum Command {
     Generate(Box<generate::Args>),
     /// Let a model teach itself: conjecture, prove, verify, select, train
     Selfplay(Box<selfplay::Args>),
+    /// Write what a run has found: proofs, conjectures, examples
+    Export(export::Args),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
             Command::Selfplay(args) => selfplay::run(*args).await,
+            Command::Export(args) => export::run(&args),
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -181,15 +181,7 @@ impl RunStore {
             let [address, header, statement, completion, verdict] = &texts;
             let [reason, assurance] = words.each_ref().map(Option::as_deref);
             let reason = reason.filter(|_| verdict == REJECTED);
-            let line = Line::Candidate {
-                address,
-                header,
-                statement,
-                completion,
-                verdict,
-                reason,
-                assurance,
-            };
+            let line = Line::Candidate { address, header, statement, completion, verdict, reason, assurance };
             self.line(out, &line)
         })
     }

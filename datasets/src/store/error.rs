@@ -49,6 +49,15 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The file could not be looked at.
+    #[error("cannot open the run store `{}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The file could not be made.
     #[error("cannot make the run store `{}`", path.display())]
     Make {

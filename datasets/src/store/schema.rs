@@ -136,7 +136,7 @@ pub(super) fn open(path: &Path, writable: bool) -> Result<Connection> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(StoreError::Missing { path: path.to_path_buf() });
         }
-        Err(source) => return Err(StoreError::Make { path: path.to_path_buf(), source }),
+        Err(source) => return Err(StoreError::Open { path: path.to_path_buf(), source }),
         Ok(metadata) => metadata,
     };
     if !metadata.is_file() {
