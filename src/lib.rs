@@ -3,6 +3,7 @@
 //! This crate joins the parts (`sandboxes`, `verifiers`, `datasets`) into commands. See ARCHITECTURE.md.
 
 pub mod cli;
+pub mod evaluate;
 pub mod generate;
 pub mod model;
 pub mod records;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use proofloop_sandboxes::process::{Launcher, Layer};
 use proofloop_verifiers::candidate::Kind;
 use proofloop_verifiers::farm::{Farm, FarmSettings};
+use proofloop_verifiers::install;
 use proofloop_verifiers::lean::toolchain::{self, Toolchain};
 use proofloop_verifiers::lean::{LeanBatch, LeanRepl};
 use proofloop_verifiers::python::{Guest, PythonJudge, PythonWasm};
@@ -46,6 +47,66 @@ impl From<GuestName> for Guest {
     }
 }
 
+/// What every command that judges lets the user say about it.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct JudgingArgs {
+    /// Judge Lean inside this Lake project (for Mathlib)
+    #[arg(long, value_name = "LAKE_DIR")]
+    pub(super) project: Option<PathBuf>,
+    /// How Lean is judged
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: Mode,
+    /// Workers; by default one per core, as far as memory reaches
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Time for one candidate, imports not counted
+    #[arg(long, value_parser = parse_timeout, default_value = "60s")]
+    timeout: Duration,
+    /// Memory for one worker
+    #[arg(long, value_parser = parse_memory, default_value = "4GiB")]
+    memory: u64,
+    /// A sandbox layer that may be missing on this host (see `proofloop doctor`); may be repeated
+    #[arg(long, value_name = "LAYER", value_parser = layer)]
+    allow_missing_layer: Vec<Layer>,
+}
+
+impl JudgingArgs {
+    /// The farm that was asked for.
+    pub(super) fn settings(&self, guest: Guest, cache: Option<PathBuf>) -> Settings {
+        let limits = Limits {
+            timeout: self.timeout,
+            memory_bytes: self.memory,
+            optional_layers: self.allow_missing_layer.iter().copied().collect(),
+            ..Limits::default()
+        };
+        Settings {
+            home: install::home(),
+            project: self.project.clone(),
+            mode: self.mode,
+            guest,
+            limits,
+            jobs: self.jobs.map(usize::from),
+            cache,
+            linger: LINGER,
+        }
+    }
+}
+
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let range = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+    if range.contains(&timeout) { Ok(timeout) } else { Err("must be from 10ms to 24h".to_owned()) }
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    let size: bytesize::ByteSize = text.parse()?;
+    let range = (16 << 20)..=(1 << 45);
+    if range.contains(&size.0) { Ok(size.0) } else { Err("must be from 16MiB to 32TiB".to_owned()) }
+}
+
+/// How long the farm waits for more candidates where they are there already or come from a file.
+pub(super) const LINGER: Duration = Duration::from_millis(200);
+
 /// Everything that the farm needs to know, resolved.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -56,6 +117,8 @@ pub(super) struct Settings {
     pub limits: Limits,
     pub jobs: Option<usize>,
     pub cache: Option<PathBuf>,
+    /// How long a unit that is not full waits for more candidates.
+    pub linger: Duration,
 }
 
 /// Finds the toolchain and says how many workers there will be.
@@ -128,7 +191,7 @@ pub(super) async fn start(settings: &Settings, kinds: &BTreeSet<Kind>) -> anyhow
     let farm = FarmSettings {
         workers,
         cache: settings.cache.clone(),
-        linger: Duration::from_millis(200),
+        linger: settings.linger,
         ..FarmSettings::default()
     };
     Ok(Farm::start(verifiers, &farm)?)
@@ -151,7 +214,7 @@ pub(super) fn available_memory_bytes() -> Option<u64> {
 }
 
 /// Parses the name of a sandbox layer.
-pub(super) fn layer(name: &str) -> Result<Layer, String> {
+fn layer(name: &str) -> Result<Layer, String> {
     Layer::ALL.into_iter().find(|layer| layer.name() == name).ok_or_else(|| {
         let names: Vec<&str> = Layer::ALL.iter().map(|layer| layer.name()).collect();
         format!("no such layer; there are {}", names.join(", "))

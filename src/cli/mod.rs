@@ -7,6 +7,7 @@ pub mod exit;
 mod farm;
 mod generate;
 mod output;
+mod selfplay;
 mod setup;
 mod signals;
 mod train;
@@ -35,6 +36,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
     Generate(Box<generate::Args>),
+    /// Let a model teach itself: conjecture, prove, verify, select, train
+    Selfplay(Box<selfplay::Args>),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
@@ -50,7 +53,8 @@ pub unsafe fn one_thread_for_each_replica() {
     const VARIABLE: &str = "RAYON_NUM_THREADS";
     let is_no_bench = |name: &std::ffi::OsString| name != "bench";
     let command = std::env::args_os().skip(1).take(2).find(is_no_bench);
-    let uses_replicas = command.is_some_and(|name| name == "train" || name == "generate");
+    let uses_replicas =
+        command.is_some_and(|name| name == "train" || name == "generate" || name == "selfplay");
     if uses_replicas && std::env::var_os(VARIABLE).is_none() {
         // SAFETY: the caller's promise.
         #[expect(clippy::disallowed_methods, reason = "before there is a second thread")]
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
             Command::Verify(args) => verify::run(args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
+            Command::Selfplay(args) => selfplay::run(*args).await,
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -3,6 +3,7 @@
 use super::exit::{Exit, UsageError};
 use super::farm::NoGuest;
 use crate::generate::GenerateError;
+use crate::selfplay::SelfPlayError;
 use crate::train::TrainError;
 use proofloop_datasets::ReadError;
 use proofloop_verifiers::install::InstallError;
@@ -70,11 +71,30 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
         let is_input = cause.is::<UsageError>()
             || cause.is::<ReadError>()
             || cause.downcast_ref::<ToolchainError>().is_some_and(no_project);
+        let by_run = || cause.downcast_ref::<SelfPlayError>().and_then(of_a_run);
         let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
         let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
-        is_input.then_some(Exit::Input).or_else(by_training).or_else(by_generating)
+        is_input.then_some(Exit::Input).or_else(by_run).or_else(by_training).or_else(by_generating)
     });
     known.unwrap_or(Exit::Infrastructure)
+}
+
+/// What a run failed of, where not what it rests on decides.
+fn of_a_run(error: &SelfPlayError) -> Option<Exit> {
+    match error {
+        SelfPlayError::Setting { .. }
+        | SelfPlayError::Problems { .. }
+        | SelfPlayError::Folder { .. }
+        | SelfPlayError::Select(_) => Some(Exit::Input),
+        SelfPlayError::Interrupted => Some(Exit::Interrupted),
+        SelfPlayError::Io { .. }
+        | SelfPlayError::Store(_)
+        | SelfPlayError::Unavailable { .. }
+        | SelfPlayError::Checker { .. }
+        | SelfPlayError::FarmEnded
+        | SelfPlayError::Worker(_) => Some(Exit::Infrastructure),
+        SelfPlayError::Generate(_) | SelfPlayError::Train(_) | SelfPlayError::Model(_) => None,
+    }
 }
 
 fn of_training(error: &TrainError) -> Exit {

@@ -20,6 +20,7 @@ mod layer;
 mod linear;
 mod lora;
 mod mlp;
+pub mod nano;
 mod norm;
 pub mod ops;
 mod parameter;

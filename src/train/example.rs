@@ -162,6 +162,20 @@ impl Examples {
         let fields = Fields::parse(line)?;
         let (prompt, completion) = (fields.text("prompt")?, fields.text("completion")?);
         let weight = weight(&fields)?;
+        self.push((prompt, completion), weight, tokenizer, options)
+    }
+
+    /// Adds a prompt with its completion, or counts why not.
+    ///
+    /// # Errors
+    /// It cannot be tokenised, has nothing to learn, or is too long where that is refused.
+    pub fn push(
+        &mut self,
+        (prompt, completion): (&str, &str),
+        weight: f32,
+        tokenizer: &Tokenizer,
+        options: &EncodeOptions,
+    ) -> Result<(), Cause> {
         let encode = |field: &'static str, text: &str| {
             let wrong = |error| Cause::BadValue { field, detail: format!("cannot be tokenised: {error}") };
             tokenizer.encode(text, false).map_err(wrong)
@@ -183,11 +197,8 @@ impl Examples {
             let fits = start.max(1) < options.max_tokens;
             match options.too_long {
                 TooLong::Refuse => {
-                    let detail = format!(
-                        "with its prompt it has {} tokens, more than {}",
-                        tokens.len(),
-                        options.max_tokens
-                    );
+                    let (count, most) = (tokens.len(), options.max_tokens);
+                    let detail = format!("with its prompt it has {count} tokens, more than {most}");
                     return Err(Cause::BadValue { field: "completion", detail });
                 }
                 TooLong::Truncate if fits => {

@@ -9,14 +9,18 @@ use serde_json::{Map, Value};
 use std::io::Write;
 
 /// By content address, which says nothing of the order of arrival.
-const CANDIDATES: &str = "SELECT lower(hex(c.address)), h.text, s.text, t.text, c.verdict, c.reason, c.assurance, c.message \
+const CANDIDATES: &str = "SELECT lower(hex(c.address)), h.text, s.text, t.text, c.verdict, c.reason, c.assurance \
     FROM candidates c JOIN texts h ON h.id = c.header JOIN texts s ON s.id = c.statement \
     JOIN texts t ON t.id = c.completion ORDER BY c.address";
 const SAMPLES: &str = "SELECT s.stage, s.iteration, s.statement, s.sample, lower(hex(c.address)), s.tokens, s.finish \
     FROM samples s JOIN candidates c ON c.id = s.candidate ORDER BY s.stage, s.iteration, s.statement, s.sample";
 
+/// The verdict whose reason is one of a closed list.
+const REJECTED: &str = "rejected";
+
 /// What the names of members end in that tell of times, speeds and memory.
-const RESOURCES: [&str; 6] = ["_ms", "_seconds", "_hours", "_per_second", "_per_hour", "memory_bytes"];
+const RESOURCES: [&str; 8] =
+    ["_ms", "_s", "_seconds", "_hours", "_per_second", "_per_hour", "memory_bytes", "busy"];
 
 /// One line.
 #[derive(Serialize)]
@@ -59,7 +63,6 @@ enum Line<'a> {
         verdict: &'a str,
         reason: Option<&'a str>,
         assurance: Option<&'a str>,
-        message: Option<&'a str>,
     },
     Sample {
         stage: &'a str,
@@ -95,7 +98,8 @@ impl RunStore {
     /// candidates, samples, examples. The numbers of candidates, times and resource figures are left out, so that two
     /// runs that did the same work have equal dumps, whatever interrupted them. In what a stage tells
     /// ([`StageWrites::detail`](super::StageWrites::detail)) members count as such figures whose names end in `_ms`,
-    /// `_seconds`, `_hours`, `_per_second`, `_per_hour` or `memory_bytes`, however deep.
+    /// `_s`, `_seconds`, `_hours`, `_per_second`, `_per_hour`, `memory_bytes` or `busy` (a share of the time), however deep.
+    /// Nor are messages, and the words of a failure: Lean numbers its metavariables by what stands in a file before.
     ///
     /// # Errors
     /// The store can't be read; `out` can't be written.
@@ -169,13 +173,14 @@ impl RunStore {
     }
 
     fn dump_candidates(&self, out: &mut dyn Write) -> Result<()> {
-        let text = |row: &Row<'_>| -> rusqlite::Result<([String; 5], [Option<String>; 3])> {
+        let text = |row: &Row<'_>| -> rusqlite::Result<([String; 5], [Option<String>; 2])> {
             let texts = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-            Ok((texts, [row.get(5)?, row.get(6)?, row.get(7)?]))
+            Ok((texts, [row.get(5)?, row.get(6)?]))
         };
         self.each(CANDIDATES, [], text, &mut |(texts, words)| {
             let [address, header, statement, completion, verdict] = &texts;
-            let [reason, assurance, message] = words.each_ref().map(Option::as_deref);
+            let [reason, assurance] = words.each_ref().map(Option::as_deref);
+            let reason = reason.filter(|_| verdict == REJECTED);
             let line = Line::Candidate {
                 address,
                 header,
@@ -184,7 +189,6 @@ impl RunStore {
                 verdict,
                 reason,
                 assurance,
-                message,
             };
             self.line(out, &line)
         })

@@ -164,14 +164,18 @@ fn connect(path: &Path, writable: bool) -> Result<Connection> {
 }
 
 fn configure(connection: &Connection, writable: bool) -> rusqlite::Result<()> {
-    // Up to 256 MiB of pages: the indices over hashes are read all over, not from one end.
-    connection.pragma_update(None, "cache_size", -256 * 1024)?;
+    // 16 MiB of pages, and no more: a commit after which the cache is looked through whole (SQLite does so when a tree
+    // was balanced, up to 2^18 pages) takes time for each of them. What is not there is in the system's own cache.
+    connection.pragma_update(None, "cache_size", -16 * 1024)?;
     connection.set_prepared_statement_cache_capacity(64);
     if writable {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A power cut may take the last stages or verdicts back, each of them whole; a kill takes none.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // The journal is put into the file each time it has 64 MiB, not 4: its pages are spread over the indices, so that
+        // a verdict would wait for the disk again and again.
+        connection.pragma_update(None, "wal_autocheckpoint", 16 * 1024)?;
         // A stage of 10^6 conjectures leaves a journal of GBs, which nobody needs afterwards.
         connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     }

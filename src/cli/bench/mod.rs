@@ -6,6 +6,7 @@ mod measure;
 mod nano;
 mod python;
 mod selection;
+mod selfplay;
 mod torch;
 mod train;
 mod verify;
@@ -25,6 +26,8 @@ pub(super) enum Command {
     Generate(generate::Args),
     /// What the rules and records of a self-play round cost at three sizes, and how that grows
     Selection(selection::Args),
+    /// Self-play beside its baselines and ablations, from the same model and with as many candidates
+    Selfplay(Box<selfplay::Args>),
 }
 
 /// Runs the command.
@@ -35,5 +38,6 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Train(args) => train::run(args).await,
         Command::Generate(args) => generate::run(args).await,
         Command::Selection(args) => selection::run(args).await,
+        Command::Selfplay(args) => selfplay::run(*args).await,
     }
 }

@@ -3,25 +3,12 @@
 use super::super::exit::UsageError;
 use super::super::output;
 use super::Args;
-use crate::model::Tokenizer;
+use crate::model::{Tokenizer, nano};
 use crate::train::{EncodeOptions, Example, Examples, TrainError, hold_out, read_examples, read_texts};
 use std::path::PathBuf;
 
 /// The most text that a tokenizer is trained on: more changes its tokens little.
 const TOKENIZER_TEXT_BYTES: usize = 64 << 20;
-
-/// Tokens of a new tokenizer, its special tokens included.
-const VOCAB: std::ops::RangeInclusive<usize> = 1280..=8192;
-
-/// A token for each so many bytes of text, so that most tokens are met a few dozen times.
-const BYTES_FOR_EACH_TOKEN: usize = 128;
-
-/// In front of every prompt.
-pub(super) const BEGIN: &str = "<|begin|>";
-/// Behind every completion.
-pub(super) const END: &str = "<|end|>";
-/// Where a row has nothing.
-pub(super) const PAD: &str = "<|pad|>";
 
 /// What a run learns from.
 pub(super) struct Data {
@@ -91,9 +78,10 @@ pub(super) fn train_tokenizer(args: &Args) -> anyhow::Result<Tokenizer> {
     for path in &args.data {
         read_texts(path, &mut sink).map_err(told)?;
     }
-    let vocab =
-        args.vocab.unwrap_or_else(|| (bytes / BYTES_FOR_EACH_TOKEN).clamp(*VOCAB.start(), *VOCAB.end()));
-    let tokenizer = Tokenizer::train(texts.iter().map(String::as_str), vocab, &[BEGIN, END, PAD]);
-    let tokenizer = tokenizer.map_err(|error| UsageError(format!("--vocab {vocab}: {error}")))?;
-    Ok(tokenizer.starting_with(BEGIN)?)
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let wrong = |error| match args.vocab {
+        Some(vocab) => UsageError(format!("--vocab {vocab}: {error}")).into(),
+        None => anyhow::Error::new(error),
+    };
+    nano::train_tokenizer(&texts, args.vocab).map_err(wrong)
 }

@@ -1,24 +1,19 @@
 //! The model that a run begins with, its tokenizer, and the files that belong to them.
 
 use super::super::exit::UsageError;
-use super::data::{self, BEGIN, END, PAD};
+use super::data;
 use super::folder::Folder;
 use super::identity::{Base, Identity};
 use super::{Args, Init};
-use crate::model::{Decoder, Lora, ModelConfig, SaveOptions, Tokenizer, files};
+use crate::model::nano::{self, TOKENIZER_FILE as TOKENIZER};
+use crate::model::{Decoder, Lora, SaveOptions, Tokenizer};
 use crate::train::EncodeOptions;
 use anyhow::Context;
 use candle_core::Device;
-use serde_json::{Value, json};
 use std::path::Path;
-
-const TOKENIZER: &str = "tokenizer.json";
 
 /// Where a model takes more, examples may still only be this long unless `--max-tokens` says so: memory grows with it.
 const MAX_TOKENS: usize = 4096;
-
-/// `--init nano` has 5 million parameters only with at least this many rows in its embedding.
-const LEAST_ROWS: usize = 1280;
 
 /// Files beside the weights that say how a model is used; the tokenizer comes first, because it must be there.
 const COMPANIONS: &[&str] = &[
@@ -50,7 +45,7 @@ pub(super) fn prepare(
     let (model, tokenizer) = match &identity.base {
         Base::Init(Init::Nano) => {
             let tokenizer = own_tokenizer(args, folder)?;
-            let config = nano(&tokenizer)?;
+            let config = nano::config(&tokenizer)?;
             (Decoder::init(config, args.seed, dtype, device)?, tokenizer)
         }
         Base::Model { path, .. } => {
@@ -106,18 +101,6 @@ pub(super) fn keep_tokenizer(
     }
 }
 
-fn nano(tokenizer: &Tokenizer) -> anyhow::Result<ModelConfig> {
-    let id =
-        |token: &str| tokenizer.id(token).with_context(|| format!("the tokenizer has no token `{token}`"));
-    let rows = tokenizer.largest_id().map_or(0, |largest| largest as usize + 1);
-    Ok(ModelConfig {
-        bos_token_id: Some(id(BEGIN)?),
-        eos_token_ids: vec![id(END)?],
-        pad_token_id: Some(id(PAD)?),
-        ..ModelConfig::nano(rows.next_multiple_of(64).max(LEAST_ROWS))
-    })
-}
-
 /// Writes the trained model with all that it needs to be used; adapters must have been merged.
 pub(super) fn save_model(
     folder: &Path,
@@ -125,15 +108,12 @@ pub(super) fn save_model(
     tokenizer: &Tokenizer,
     identity: &Identity,
 ) -> anyhow::Result<()> {
-    model.save(folder, &SaveOptions { dtype: model.dtype(), ..SaveOptions::default() })?;
     match &identity.base {
-        Base::Init(Init::Nano) => {
-            tokenizer.save(&folder.join(TOKENIZER))?;
-            for (name, value) in descriptions(model.config()) {
-                files::write_json(&folder.join(name), &value)?;
-            }
+        Base::Init(Init::Nano) => nano::save(folder, model, tokenizer)?,
+        Base::Model { path, .. } => {
+            model.save(folder, &SaveOptions { dtype: model.dtype(), ..SaveOptions::default() })?;
+            copy_companions(path, folder)?;
         }
-        Base::Model { path, .. } => copy_companions(path, folder)?,
     }
     Ok(())
 }
@@ -147,22 +127,4 @@ fn copy_companions(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// What transformers reads beside `config.json` and `tokenizer.json`.
-fn descriptions(config: &ModelConfig) -> [(&'static str, Value); 2] {
-    let tokenizer = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": BEGIN,
-        "eos_token": END,
-        "pad_token": PAD,
-        "clean_up_tokenization_spaces": false,
-        "model_max_length": config.max_position_embeddings,
-    });
-    let generation = json!({
-        "bos_token_id": config.bos_token_id,
-        "eos_token_id": config.eos_token_ids,
-        "pad_token_id": config.pad_token_id,
-    });
-    [("tokenizer_config.json", tokenizer), ("generation_config.json", generation)]
 }

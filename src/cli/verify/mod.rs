@@ -5,23 +5,21 @@ pub(super) mod input;
 mod python_file;
 
 use super::exit::{Exit, UsageError};
-use super::farm::{self, GuestName, Mode, Settings};
+use super::farm::{self, GuestName, JudgingArgs, Settings};
 use super::{output, setup, signals};
 use crate::records::{Named, Report};
 use anyhow::Context;
 use human::Summary;
 use input::{Input, Inputs};
-use proofloop_sandboxes::process::{Launcher, Layer};
+use proofloop_sandboxes::process::Launcher;
 use proofloop_verifiers::candidate::Kind;
 use proofloop_verifiers::farm::{Farm, Ticket};
 use proofloop_verifiers::install;
 use proofloop_verifiers::lean::toolchain::native;
 use proofloop_verifiers::verdict::{Judgement, Verdict};
-use proofloop_verifiers::verifier::Limits;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Arguments of `proofloop verify`.
@@ -49,24 +47,11 @@ pub(super) struct Args {
     /// Kind of records that don't say it themselves
     #[arg(long, value_parser = parse_kind)]
     kind: Option<Kind>,
-    /// Judge Lean inside this Lake project (for Mathlib)
-    #[arg(long, value_name = "LAKE_DIR")]
-    project: Option<PathBuf>,
-    /// How Lean is judged
-    #[arg(long, value_enum, default_value = "auto")]
-    mode: Mode,
     /// The Python guest
     #[arg(long, value_enum, default_value = "python3.12")]
     guest: GuestName,
-    /// Workers; by default one per core, as far as memory reaches
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: Option<u16>,
-    /// Time for one candidate, imports not counted
-    #[arg(long, value_parser = parse_timeout, default_value = "60s")]
-    timeout: Duration,
-    /// Memory for one worker
-    #[arg(long, value_parser = parse_memory, default_value = "4GiB")]
-    memory: u64,
+    #[command(flatten)]
+    judging: JudgingArgs,
     /// How results are printed
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -76,9 +61,6 @@ pub(super) struct Args {
     /// Judge everything anew and remember nothing
     #[arg(long)]
     no_cache: bool,
-    /// A sandbox layer that may be missing on this host (see `proofloop doctor`); may be repeated
-    #[arg(long, value_name = "LAYER", value_parser = farm::layer)]
-    allow_missing_layer: Vec<Layer>,
 }
 
 /// How results are printed.
@@ -98,18 +80,6 @@ fn parse_kind(text: &str) -> Result<Kind, String> {
     }
 }
 
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    let range = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
-    if range.contains(&timeout) { Ok(timeout) } else { Err("must be from 10ms to 24h".to_owned()) }
-}
-
-fn parse_memory(text: &str) -> Result<u64, String> {
-    let size: bytesize::ByteSize = text.parse()?;
-    let range = (16 << 20)..=(1 << 45);
-    if range.contains(&size.0) { Ok(size.0) } else { Err("must be from 16MiB to 32TiB".to_owned()) }
-}
-
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let inputs = Inputs::check(&args.inputs, args.bundled.is_some())?;
@@ -118,7 +88,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let kinds = inputs.kinds(args.kind);
     if args.setup {
         let launcher = Launcher::current_exe();
-        if kinds.contains(&Kind::Lean) && args.project.is_none() {
+        if kinds.contains(&Kind::Lean) && args.judging.project.is_none() {
             setup::lean(&launcher, &settings.home, false).await?;
         }
         if kinds.contains(&Kind::Python) {
@@ -151,7 +121,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
 
 /// Whether the directories that were given can be what they are given for: that is known before anything is judged.
 fn check_directories(args: &Args) -> anyhow::Result<()> {
-    if let Some(project) = &args.project {
+    if let Some(project) = &args.judging.project {
         native::project_directory(project)?;
     }
     // The cache makes its directory, but not out of a file.
@@ -166,24 +136,9 @@ fn check_directories(args: &Args) -> anyhow::Result<()> {
 }
 
 fn settings(args: &Args) -> Settings {
-    let home = install::home();
-    let cache =
-        if args.no_cache { None } else { Some(args.cache.clone().unwrap_or_else(|| home.join("cache"))) };
-    let limits = Limits {
-        timeout: args.timeout,
-        memory_bytes: args.memory,
-        optional_layers: args.allow_missing_layer.iter().copied().collect(),
-        ..Limits::default()
-    };
-    Settings {
-        home,
-        project: args.project.clone(),
-        mode: args.mode,
-        guest: args.guest.into(),
-        limits,
-        jobs: args.jobs.map(usize::from),
-        cache,
-    }
+    let cache = || args.cache.clone().unwrap_or_else(|| install::home().join("cache"));
+    let cache = (!args.no_cache).then(cache);
+    args.judging.settings(args.guest.into(), cache)
 }
 
 /// What will be written for a candidate.

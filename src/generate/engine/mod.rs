@@ -33,9 +33,8 @@ use worker::{Shared, Worker};
 use super::error::{GenerateError, Result};
 use super::generator::{Boxed, Event, Generator, Identity, Usage};
 use super::request::Request;
+use crate::model::nano::TOKENIZER_FILE;
 use crate::model::{Decoder, Lora, Tokenizer};
-
-const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// Completes prompts with a [`Decoder`]. Cheap to clone; several calls may run at once, each with threads and memory of
 /// its own.

@@ -41,7 +41,10 @@ pub(super) struct Actor {
     workers: usize,
     capacity: usize,
     linger: Duration,
+    patience: Duration,
     last_arrival: Instant,
+    /// When the first of those that wait now came.
+    waiting_since: Option<Instant>,
     cancel: CancellationToken,
     stats: FarmStats,
 }
@@ -65,7 +68,9 @@ impl Actor {
             workers: settings.workers.max(1),
             capacity: settings.capacity.max(1),
             linger: settings.linger,
+            patience: settings.patience,
             last_arrival: Instant::now(),
+            waiting_since: None,
             cancel,
             stats: FarmStats::default(),
         }
@@ -81,7 +86,7 @@ impl Actor {
         while open || !self.jobs.is_empty() || self.running > 0 {
             let takes_more = open && self.jobs.len() < self.capacity;
             let waits = !self.dispatcher.is_empty() && self.running < self.workers;
-            let starts_at = if takes_more { self.last_arrival + self.linger } else { Instant::now() };
+            let starts_at = if takes_more { self.starts_at() } else { Instant::now() };
             tokio::select! {
                 biased;
                 Some(event) = from_workers.recv() => self.handle(event),
@@ -93,6 +98,13 @@ impl Actor {
             }
         }
         self.stats
+    }
+
+    /// When a unit starts although more candidates may come: after a pause, and at the latest when the first of them has
+    /// waited long enough, because a steady stream has no pauses.
+    fn starts_at(&self) -> Instant {
+        let after_a_pause = self.last_arrival + self.linger;
+        self.waiting_since.map_or(after_a_pause, |since| after_a_pause.min(since + self.patience))
     }
 
     fn submitted(&mut self, submission: Submission) {
@@ -126,6 +138,7 @@ impl Actor {
         let id = self.next_id;
         self.next_id += 1;
         self.dispatcher.add(id, index, verifier.lane(&candidate));
+        self.waiting_since.get_or_insert(self.last_arrival);
         self.by_address.insert(address, id);
         self.jobs.insert(id, Job { candidate, address, verifier: index, waiting: vec![reply] });
     }
@@ -139,7 +152,9 @@ impl Actor {
     }
 
     fn start_unit(&mut self, events: &Events) {
-        let Some(unit) = self.dispatcher.next_unit() else { return };
+        let unit = self.dispatcher.next_unit();
+        self.waiting_since = (!self.dispatcher.is_empty()).then(Instant::now);
+        let Some(unit) = unit else { return };
         let Unit { verifier, jobs } = unit;
         let (wanted, given_up): (Vec<JobId>, Vec<JobId>) =
             jobs.into_iter().partition(|id| self.jobs.get(id).is_some_and(is_wanted));

@@ -28,13 +28,21 @@ pub struct FarmSettings {
     pub cache: Option<PathBuf>,
     /// How long the farm waits for more candidates before it starts a unit that is not full.
     pub linger: Duration,
+    /// How long it waits at most while candidates keep coming.
+    pub patience: Duration,
     /// Candidates without a verdict that the farm holds; submitting more waits.
     pub capacity: usize,
 }
 
 impl Default for FarmSettings {
     fn default() -> Self {
-        Self { workers: 1, cache: None, linger: Duration::from_millis(100), capacity: 8192 }
+        Self {
+            workers: 1,
+            cache: None,
+            linger: Duration::from_millis(100),
+            patience: Duration::from_secs(5),
+            capacity: 8192,
+        }
     }
 }
 

@@ -115,7 +115,13 @@ async fn judge_all(farm: &Farm, candidates: Vec<Candidate>) -> Vec<String> {
 }
 
 fn settings(cache: Option<&std::path::Path>) -> FarmSettings {
-    FarmSettings { workers: 2, cache: cache.map(Into::into), linger: Duration::from_millis(5), capacity: 50 }
+    FarmSettings {
+        workers: 2,
+        cache: cache.map(Into::into),
+        linger: Duration::from_millis(5),
+        capacity: 50,
+        ..FarmSettings::default()
+    }
 }
 
 #[tokio::test]
@@ -193,5 +199,17 @@ async fn cancelling_ends_what_runs() {
 async fn a_kind_without_a_verifier_is_unavailable() {
     let farm = Farm::start(Vec::new(), &settings(None)).expect("starts");
     assert_eq!(judge_all(&farm, vec![candidate("accept", 1)]).await, ["unavailable"]);
+    farm.close().await;
+}
+
+/// Before there was a bound, candidates that came faster than `linger` put off every unit for as long as they came.
+#[tokio::test]
+async fn a_steady_stream_puts_nothing_off_for_ever() {
+    let (linger, patience) = (Duration::from_secs(600), Duration::from_millis(20));
+    let settings = FarmSettings { linger, patience, ..settings(None) };
+    let farm = Farm::start(vec![Scripted::new()], &settings).expect("the farm starts");
+    let first = farm.submit(candidate("accept", 0)).await.expect("the farm is open");
+    let judged = tokio::time::timeout(Duration::from_secs(60), first.judgement()).await;
+    assert!(judged.expect("long before `linger` is over").expect("the farm answers").verdict.is_accepted());
     farm.close().await;
 }

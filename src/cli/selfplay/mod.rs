@@ -1,0 +1,263 @@
+//! `proofloop selfplay`: the loop, in a folder that a run can be taken up in again.
+
+pub(super) mod inputs;
+mod outcome;
+mod state;
+mod view;
+
+use super::compute::{DeviceName, DtypeName};
+use super::exit::{Exit, UsageError};
+use super::farm::{self, JudgingArgs};
+use super::{setup, signals};
+use crate::selfplay::event::Event;
+use crate::selfplay::presets::Preset;
+use crate::selfplay::settings::{Ablation, Settings};
+use crate::selfplay::{self, Compute, Equipment, Listener, Record, RunFolder, SelfPlayError};
+use anyhow::Context;
+use proofloop_datasets::Problem;
+use proofloop_sandboxes::process::Launcher;
+use proofloop_verifiers::candidate::Kind;
+use proofloop_verifiers::python::Guest;
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use view::View;
+
+/// The generator's samples come in bursts; a unit of Lean takes seconds to start, so it waits for more of them.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Arguments of `proofloop selfplay`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Without arguments: a nano model is made from nothing, learns 40 % of the bundled workbook's training proofs, plays, and is
+evaluated on the workbook's test problems before and after.
+
+DIR then has
+  run.toml         every setting, and the versions
+  store.sqlite     problems, conjectures, samples, verdicts, examples (see `proofloop export`)
+  checkpoints/     the models of the first and the last rounds, as Hugging Face has them
+  events.jsonl     what happened when
+  report.html      the whole run on one page (see `proofloop report`)
+
+The same command goes on where an earlier one in DIR ended, whatever ended it (also `kill -9`), and `--run DIR` alone does so
+with the settings that are there. On a CPU the result is that of a run that was not interrupted.
+
+Exit code: 0 the run is at its end, 2 usage or input error, 3 infrastructure failure (the run can be gone on with),
+130 interrupted (the same).")]
+pub(super) struct Args {
+    /// Where everything goes; by default runs/PRESET-seedN
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Install what is missing first, as `proofloop setup` does
+    #[arg(long)]
+    setup: bool,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    judging: JudgingArgs,
+    /// Where to compute: cpu, cuda, cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: DeviceName,
+    /// What the weights are kept in; by default f32 on a CPU, else bf16
+    #[arg(long, value_enum)]
+    dtype: Option<DtypeName>,
+}
+
+/// What makes a run another run.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct RuleArgs {
+    /// The rules to begin from [default: nano]
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// Every rule, as TOML: the `[settings]` of a run.toml
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
+    settings: Option<PathBuf>,
+    /// Problems, in DeepSeek-Prover's JSONL; by default the bundled workbook
+    #[arg(long, value_name = "FILE.jsonl")]
+    problems: Option<PathBuf>,
+    /// All chance follows from it [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Rounds
+    #[arg(long)]
+    iterations: Option<u32>,
+    /// Proofs of each statement in a round
+    #[arg(long, value_name = "NUMBER")]
+    samples: Option<NonZeroUsize>,
+    /// Proofs of each held-out problem in an evaluation; 0 for no evaluation
+    #[arg(long, value_name = "NUMBER")]
+    eval_samples: Option<usize>,
+    /// Share of the training problems with a published proof whose proof is shown at first
+    #[arg(long, value_name = "SHARE")]
+    shown_proofs: Option<f64>,
+    /// Train on so many of the problems only, by chance
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// Rules to switch off
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "RULES")]
+    ablate: Vec<Ablation>,
+    /// The model to begin with instead of random weights: a Hugging Face folder
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Begin with the first round, without learning the shown proofs first
+    #[arg(long, requires = "model")]
+    no_sft: bool,
+}
+
+impl RuleArgs {
+    fn is_empty(&self) -> bool {
+        let Self {
+            preset,
+            settings,
+            problems,
+            seed,
+            iterations,
+            samples,
+            eval_samples,
+            shown_proofs,
+            limit,
+            ablate,
+            model,
+            no_sft,
+        } = self;
+        let paths = settings.is_none() && problems.is_none() && model.is_none();
+        let numbers = seed.is_none() && iterations.is_none() && samples.is_none() && eval_samples.is_none();
+        paths
+            && numbers
+            && preset.is_none()
+            && shown_proofs.is_none()
+            && limit.is_none()
+            && ablate.is_empty()
+            && !no_sft
+    }
+
+    /// The rules that were asked for.
+    fn resolve(&self) -> anyhow::Result<Settings> {
+        let seed = self.seed.unwrap_or(0);
+        let mut settings = match &self.settings {
+            Some(path) => inputs::read_settings(path)?,
+            None => self.preset.unwrap_or(Preset::Nano).settings(seed),
+        };
+        settings.seed = self.seed.unwrap_or(settings.seed);
+        settings.iterations = self.iterations.unwrap_or(settings.iterations);
+        if let Some(samples) = self.samples {
+            settings.sampling.first_round = samples;
+            settings.sampling.samples = samples;
+        }
+        if let Some(samples) = self.eval_samples {
+            settings.evaluation.samples = samples;
+            settings.evaluation.ks.retain(|&k| k as usize <= samples);
+        }
+        settings.problems.shown_proofs = self.shown_proofs.unwrap_or(settings.problems.shown_proofs);
+        settings.problems.limit = self.limit.or(settings.problems.limit);
+        if let Some(model) = &self.model {
+            let path = model.canonicalize();
+            let cannot = || UsageError(format!("cannot use the model `{}`", model.display()));
+            settings.initial.model = Some(path.with_context(cannot)?);
+        }
+        if self.no_sft {
+            settings.initial.sft = None;
+        }
+        self.ablate.iter().for_each(|&ablation| settings.ablate(ablation));
+        settings.check().map_err(anyhow::Error::new)?;
+        Ok(settings)
+    }
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
+    let (folder, problems) = open(&args)?;
+    if args.setup && args.judging.project.is_none() {
+        let home = proofloop_verifiers::install::home();
+        setup::lean(&Launcher::current_exe(), &home, false).await?;
+    }
+    let compute = compute(args.device, args.dtype)?;
+    play(&folder, &problems, &args.judging, compute).await?;
+    outcome::tell(&folder)?;
+    Ok(Exit::Success)
+}
+
+/// The folder of the run that was meant, and its problems.
+fn open(args: &Args) -> anyhow::Result<(RunFolder, Vec<Problem>)> {
+    let there = args.run.as_deref().map(Record::read).transpose()?.flatten();
+    let (settings, source) = match there {
+        Some(record) if args.rules.is_empty() => (record.settings, inputs::Source::named(&record.problems)),
+        Some(_) | None => (args.rules.resolve()?, inputs::Source::given(args.rules.problems.as_deref())?),
+    };
+    let path = args.run.clone().unwrap_or_else(|| default_folder(&settings));
+    let problems = source.read()?;
+    let record = Record::new(settings, &problems, &source.name());
+    Ok((RunFolder::open(&path, record)?, problems))
+}
+
+fn default_folder(settings: &Settings) -> PathBuf {
+    Path::new("runs").join(format!("{}-seed{}", settings.preset, settings.seed))
+}
+
+/// Where models compute.
+pub(super) fn compute(device: DeviceName, dtype: Option<DtypeName>) -> anyhow::Result<Compute> {
+    let dtype = dtype.unwrap_or_else(|| device.default_dtype()).into();
+    Ok(Compute { device: device.open()?, dtype, threads: device.default_threads() })
+}
+
+/// Runs what is left of a run, and shows it.
+pub(super) async fn play(
+    folder: &RunFolder,
+    problems: &[Problem],
+    judging: &JudgingArgs,
+    compute: Compute,
+) -> anyhow::Result<()> {
+    let settings = farm::Settings { linger: LINGER, ..judging.settings(Guest::default(), None) };
+    let farm = Arc::new(farm::start(&settings, &BTreeSet::from([Kind::Lean])).await?);
+    let cancel = signals::cancellation();
+    let farm_cancel = farm.cancellation();
+    let on_signal = cancel.clone();
+    let watch = tokio::spawn(async move {
+        on_signal.cancelled().await;
+        farm_cancel.cancel();
+    });
+    let view = Arc::new(Mutex::new(View::new([])));
+    let path = folder.path().to_path_buf();
+    let listener = {
+        let view = Arc::clone(&view);
+        Listener::new(move |event| {
+            let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+            view.tell(&event);
+            log(&path, &event, &view);
+        })
+    };
+    let equipment = Equipment { farm, compute, listener, cancel };
+    let result = selfplay::run(folder, problems, &equipment).await;
+    watch.abort();
+    drop(view);
+    let Equipment { farm, listener, .. } = equipment;
+    drop(listener);
+    // The last one of this program: everything that it started ends before it does.
+    if let Some(farm) = Arc::into_inner(farm) {
+        farm.close().await;
+    }
+    Ok(result?)
+}
+
+/// The log is for people: a disk that is full stops the run where something is lost, which is not here.
+fn log(folder: &Path, event: &Event, view: &View) {
+    if !event.is_kept() {
+        return;
+    }
+    let line = serde_json::to_string(event).unwrap_or_default();
+    if let Err(error) = selfplay::log(folder, &line) {
+        view.say(&format!("warning: {}", describe(&error)));
+    }
+}
+
+fn describe(error: &SelfPlayError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}

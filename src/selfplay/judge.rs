@@ -1,0 +1,178 @@
+//! Candidates to verdicts that are in the store before anybody hears of them.
+
+use super::error::{Result, SelfPlayError};
+use super::event::Event;
+use super::listener::Listener;
+use proofloop_datasets::store::{CandidateId, CandidateText, RunStore, VerdictRecord};
+use proofloop_verifiers::candidate::{Candidate, LeanCandidate};
+use proofloop_verifiers::farm::Farm;
+use proofloop_verifiers::lean::policy::{self, Shape};
+use proofloop_verifiers::verdict::{Judgement, Severity, Verdict};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A message is kept up to so many characters.
+const MESSAGE_CHARS: usize = 600;
+
+/// What the store calls the checker of its verdicts.
+const CHECKER: &str = "checker";
+
+/// A candidate as the run knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) header: String,
+    pub(super) statement: String,
+    pub(super) completion: String,
+}
+
+impl Work {
+    fn text(&self) -> CandidateText<'_> {
+        CandidateText { header: &self.header, statement: &self.statement, completion: &self.completion }
+    }
+}
+
+/// What is known about a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It has a verdict, which is in the store.
+    Judged(CandidateId, VerdictRecord),
+    /// The infrastructure failed, twice. Not in the store: it may be judged when the run goes on.
+    Unavailable(VerdictRecord),
+}
+
+impl Known {
+    pub(super) fn is_accepted(&self) -> bool {
+        match self {
+            Self::Judged(_, record) => record.is_accepted(),
+            Self::Unavailable(_) => false,
+        }
+    }
+}
+
+/// The farm with the run's memory. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Judge {
+    farm: Arc<Farm>,
+    store: Arc<Mutex<RunStore>>,
+    listener: Listener,
+    plain_only: bool,
+}
+
+impl Judge {
+    /// With `plain_only`, what is more than one plain declaration is rejected without asking the farm.
+    pub(super) fn new(
+        farm: Arc<Farm>,
+        store: Arc<Mutex<RunStore>>,
+        listener: Listener,
+        plain_only: bool,
+    ) -> Self {
+        Self { farm, store, listener, plain_only }
+    }
+
+    fn store(&self) -> MutexGuard<'_, RunStore> {
+        // A panic elsewhere left no transaction open: each is one call.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The verdict of an earlier stage, or of this one before it was interrupted; else the farm's.
+    pub(super) async fn judge(&self, work: Work) -> Result<Known> {
+        let known = self.store().verdict(&work.text())?;
+        let known = match known {
+            Some((candidate, record)) => Known::Judged(candidate, record),
+            None if self.plain_only && !is_plain(&work.completion) => {
+                let record = not_plain();
+                Known::Judged(self.store().add_verdict(&work.text(), &record)?, record)
+            }
+            None => self.ask(&work).await?,
+        };
+        self.listener.tell(Event::Judged { count: 1, accepted: u64::from(known.is_accepted()) });
+        Ok(known)
+    }
+
+    async fn ask(&self, work: &Work) -> Result<Known> {
+        let mut last = None;
+        for _attempt in 0..2 {
+            let candidate = Candidate::Lean(LeanCandidate::Completion {
+                header: work.header.clone(),
+                statement: work.statement.clone(),
+                completion: work.completion.clone(),
+            });
+            let ticket = self.farm.submit(candidate).await.map_err(|_closed| SelfPlayError::FarmEnded)?;
+            let judgement = ticket.judgement().await.ok_or(SelfPlayError::FarmEnded)?;
+            let record = record(&judgement);
+            match judgement.verdict {
+                Verdict::Cancelled => return Err(SelfPlayError::Interrupted),
+                Verdict::Unavailable { .. } => last = Some(record),
+                Verdict::Accepted { .. }
+                | Verdict::Rejected { .. }
+                | Verdict::Timeout
+                | Verdict::MemoryLimit
+                | Verdict::OutputLimit
+                | Verdict::Crashed { .. } => {
+                    self.check_checker(&judgement.checker.identity())?;
+                    let candidate = self.store().add_verdict(&work.text(), &record)?;
+                    return Ok(Known::Judged(candidate, record));
+                }
+            }
+        }
+        last.map(Known::Unavailable).ok_or(SelfPlayError::FarmEnded)
+    }
+
+    /// Every verdict of a run is of one checker: another toolchain may say otherwise.
+    fn check_checker(&self, now: &str) -> Result<()> {
+        let mut store = self.store();
+        match store.meta(CHECKER)? {
+            Some(there) if there == now => Ok(()),
+            Some(there) => Err(SelfPlayError::Checker { there, now: now.to_owned() }),
+            None => Ok(store.set_meta(CHECKER, now)?),
+        }
+    }
+
+    /// Keeps what could not be judged, once the stage that asked for it is about to be finished.
+    pub(super) fn keep(&self, work: &Work, record: &VerdictRecord) -> Result<CandidateId> {
+        Ok(self.store().add_verdict(&work.text(), record)?)
+    }
+}
+
+/// Text that does not lex is left to the farm, which says so.
+fn is_plain(completion: &str) -> bool {
+    policy::scan(completion).map_or(true, |scan| scan.finding.is_some() || scan.shape == Shape::Plain)
+}
+
+fn not_plain() -> VerdictRecord {
+    VerdictRecord {
+        verdict: "rejected".to_owned(),
+        reason: Some("not-plain".to_owned()),
+        assurance: None,
+        message: Some(
+            "the proof is more than one plain declaration, which this run does not judge".to_owned(),
+        ),
+        wall_ms: 0,
+        cpu_ms: 0,
+        peak_memory_bytes: 0,
+    }
+}
+
+fn record(judgement: &Judgement) -> VerdictRecord {
+    let (reason, assurance) = match &judgement.verdict {
+        Verdict::Accepted { assurance } => (None, name(assurance)),
+        Verdict::Rejected { reason } => (name(reason), None),
+        Verdict::Crashed { how } => (Some(how.clone()), None),
+        Verdict::Unavailable { cause } => (Some(cause.clone()), None),
+        Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit | Verdict::Cancelled => (None, None),
+    };
+    let first = judgement.messages.iter().find(|message| message.severity == Severity::Error);
+    VerdictRecord {
+        verdict: judgement.verdict.name().to_owned(),
+        reason,
+        assurance,
+        message: first.map(|message| message.text.chars().take(MESSAGE_CHARS).collect()),
+        wall_ms: judgement.usage.wall_ms,
+        cpu_ms: judgement.usage.cpu_ms,
+        peak_memory_bytes: judgement.usage.peak_memory_bytes,
+    }
+}
+
+/// The stable name of a unit variant, as JSON output has it.
+fn name(value: &impl serde::Serialize) -> Option<String> {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
+}

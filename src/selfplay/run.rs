@@ -1,0 +1,404 @@
+//! A run from its first stage to its last, and on from wherever an earlier process ended.
+//!
+//! A stage reads the store and the models of earlier rounds, and ends with one transaction
+//! ([`RunStore::finish_stage`](proofloop_datasets::store::RunStore::finish_stage)). One that was interrupted is done again:
+//! it draws the same samples, asks for the verdicts that are in the store, and so ends with what it would have ended with.
+
+use super::busy::Meter;
+use super::chance;
+use super::error::{Result, SelfPlayError};
+use super::event::{Event, PlannedStage};
+use super::folder::RunFolder;
+use super::initial;
+use super::judge::Judge;
+use super::learner::{self, Base, Compute, Learner, Learnt};
+use super::listener::Listener;
+use super::problems;
+use super::rollout::{Job, Rollouts, Sampler};
+use super::settings::{From, Settings};
+use crate::generate::{CandleGenerator, EngineOptions, Sampling};
+use crate::model::nano::{self, TOKENIZER_FILE};
+use crate::model::{Decoder, Tokenizer};
+use proofloop_datasets::store::{
+    ExampleRecord, Origin, RunStore, StageKey, StageWrites, Statement, StatementId,
+};
+use proofloop_datasets::{Problem, Split};
+use proofloop_verifiers::farm::Farm;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Samples in progress in the generator.
+const ROWS: NonZeroUsize = NonZeroUsize::new(64).expect("not 0");
+
+/// What a run works with.
+pub struct Equipment {
+    /// Judges.
+    pub farm: Arc<Farm>,
+    /// Where models compute.
+    pub compute: Compute,
+    /// Hears what happens.
+    pub listener: Listener,
+    /// Ends the run at the next moment at which nothing is lost.
+    pub cancel: CancellationToken,
+}
+
+/// Runs all stages that are not finished yet.
+///
+/// # Errors
+/// [`SelfPlayError`]; what is in the folder can be gone on with.
+pub async fn run(folder: &RunFolder, problems: &[Problem], equipment: &Equipment) -> Result<()> {
+    folder.settings().check()?;
+    let store = Arc::new(Mutex::new(folder.store()?));
+    let plain_only = folder.settings().sampling.plain_proofs_only;
+    let listener = equipment.listener.clone();
+    let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), listener, plain_only);
+    let run = Run { folder, settings: folder.settings(), store, judge, equipment };
+    let started = Instant::now();
+    run.tell(Event::RunStarted {
+        name: folder.name(),
+        iterations: run.settings.iterations,
+        plan: run.plan()?,
+    });
+    run.begin(problems).await?;
+    for iteration in 1..=run.settings.iterations {
+        run.iterate(iteration).await?;
+    }
+    run.end().await?;
+    run.tell(Event::RunFinished { seconds: started.elapsed().as_secs_f64(), summary: run.solved_summary()? });
+    Ok(())
+}
+
+pub(super) struct Run<'a> {
+    pub(super) folder: &'a RunFolder,
+    pub(super) settings: &'a Settings,
+    store: Arc<Mutex<RunStore>>,
+    pub(super) judge: Judge,
+    pub(super) equipment: &'a Equipment,
+}
+
+/// A stage that is to be done now.
+pub(super) struct Stage<'a> {
+    iteration: u32,
+    name: &'a str,
+    started: Instant,
+}
+
+impl Run<'_> {
+    pub(super) fn store(&self) -> MutexGuard<'_, RunStore> {
+        // A panic elsewhere left no transaction open: each is one call.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        self.equipment.listener.tell(event);
+    }
+
+    /// The stage, unless it is finished.
+    pub(super) fn stage<'b>(
+        &self,
+        iteration: u32,
+        name: &'b str,
+        total_samples: Option<u64>,
+    ) -> Result<Option<Stage<'b>>> {
+        if self.equipment.cancel.is_cancelled() {
+            return Err(SelfPlayError::Interrupted);
+        }
+        if self.store().stage(StageKey { iteration, stage: name })?.is_some() {
+            return Ok(None);
+        }
+        self.tell(Event::StageStarted { iteration, stage: name.to_owned(), total_samples });
+        Ok(Some(Stage { iteration, name, started: Instant::now() }))
+    }
+
+    /// Commits what a stage has made.
+    pub(super) fn finish(&self, stage: &Stage<'_>, mut writes: StageWrites, summary: String) -> Result<()> {
+        let Stage { iteration, name, started } = stage;
+        let elapsed = started.elapsed();
+        writes.wall_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        self.store().finish_stage(StageKey { iteration: *iteration, stage: name }, &writes)?;
+        let (iteration, stage) = (*iteration, (*name).to_owned());
+        self.tell(Event::StageFinished { iteration, stage, seconds: elapsed.as_secs_f64(), summary });
+        Ok(())
+    }
+
+    /// What is still to be done.
+    fn plan(&self) -> Result<Vec<PlannedStage>> {
+        let (settings, last) = (self.settings, self.settings.iterations);
+        let mut all = vec![(0, "problems")];
+        if settings.initial.sft.is_some() {
+            all.extend([(0, "sft"), (0, "train")]);
+        }
+        let evaluates = settings.evaluation.samples > 0;
+        all.extend(evaluates.then_some((0, "before")));
+        for iteration in 1..=last {
+            all.extend(settings.conjecturing.is_some().then_some((iteration, "conjecture")));
+            all.push((iteration, "prove"));
+            if settings.learning.is_some() {
+                all.extend([(iteration, "select"), (iteration, "train")]);
+            }
+        }
+        if self.retrains_at_the_end() {
+            all.extend([(last + 1, "final-select"), (last + 1, "train")]);
+        }
+        all.extend((evaluates && self.learns()).then_some((last + 1, "after")));
+        let store = self.store();
+        let mut left = Vec::new();
+        for (iteration, stage) in all {
+            if store.stage(StageKey { iteration, stage })?.is_none() {
+                left.push(PlannedStage { iteration, stage: stage.to_owned() });
+            }
+        }
+        Ok(left)
+    }
+
+    fn learns(&self) -> bool {
+        self.settings.learning.is_some() || self.retrains_at_the_end()
+    }
+
+    fn retrains_at_the_end(&self) -> bool {
+        self.settings.retraining.as_ref().is_some_and(|retraining| retraining.at_the_end)
+    }
+
+    /// Problems, initial training, first evaluation.
+    async fn begin(&self, problems: &[Problem]) -> Result<()> {
+        self.choose_problems(problems)?;
+        self.initial_training(problems)?;
+        self.evaluate(0, "before", 0).await
+    }
+
+    fn choose_problems(&self, problems: &[Problem]) -> Result<()> {
+        let Some(stage) = self.stage(0, "problems", None)? else { return Ok(()) };
+        let chosen = problems::choose(problems, &self.settings.problems, self.settings.seed)?;
+        let count = |split: Split| chosen.statements.iter().filter(|one| one.split == Some(split)).count();
+        let shown = chosen.statements.iter().filter(|statement| statement.known.is_some()).count();
+        let (training, held_out) = (count(Split::Train), count(self.settings.problems.held_out));
+        let detail = json!({
+            "training": training,
+            "held_out": held_out,
+            "shown_proofs": shown,
+            "duplicates": chosen.duplicates,
+            "contaminated": chosen.contaminated,
+        });
+        let summary = format!(
+            "{training} training problems, {shown} of them with their proof; {held_out} held out; {} left out as duplicates, {} as held out under another name",
+            chosen.duplicates, chosen.contaminated
+        );
+        self.finish(
+            &stage,
+            StageWrites { statements: chosen.statements, detail, ..StageWrites::default() },
+            summary,
+        )
+    }
+
+    /// Teaches the shown proofs.
+    fn initial_training(&self, problems: &[Problem]) -> Result<()> {
+        let Some(sft) = &self.settings.initial.sft else { return Ok(()) };
+        if let Some(stage) = self.stage(0, "sft", None)? {
+            let statements = self.store().statements(Some(Origin::Problem))?;
+            let topic = |problem: &Problem| Some((problem.name.clone(), problem.metadata.topic.clone()?));
+            let topics: BTreeMap<String, String> = problems.iter().filter_map(topic).collect();
+            let shown = initial::shown(&statements, &topics);
+            let examples =
+                initial::examples(&shown, self.settings.prompts, sft.trivial_pairs, self.settings.seed);
+            if self.settings.initial.model.is_none() {
+                self.train_tokenizer(&statements, &examples)?;
+            }
+            let summary = format!("{} examples of {} shown proofs", examples.len(), shown.len());
+            let detail = json!({ "examples": examples.len(), "shown_proofs": shown.len() });
+            self.finish(&stage, StageWrites { examples, detail, ..StageWrites::default() }, summary)?;
+        }
+        self.train(0, &self.base(), &sft.learn)
+    }
+
+    /// Of all that the model may see before the first round: no text that is held out.
+    fn train_tokenizer(&self, statements: &[Statement], examples: &[ExampleRecord]) -> Result<()> {
+        let held_out = Some(self.settings.problems.held_out);
+        let training = statements.iter().filter(|statement| statement.split != held_out);
+        let prompts: Vec<String> =
+            training.map(|one| self.settings.prompts.prover(&one.header, &one.text)).collect();
+        let mut texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+        texts.extend(
+            examples.iter().flat_map(|example| [example.prompt.as_str(), example.completion.as_str()]),
+        );
+        Ok(nano::train_tokenizer(&texts, None)?.save(&self.folder.tokenizer())?)
+    }
+
+    /// The model before the initial training.
+    pub(super) fn base(&self) -> Base {
+        match &self.settings.initial.model {
+            Some(folder) => Base::Folder(folder.clone()),
+            None => Base::Nano { seed: self.settings.seed },
+        }
+    }
+
+    /// The model of a round: the newest at or before it.
+    pub(super) fn model_folder(&self, round: u32) -> Result<PathBuf> {
+        for round in (0..=round).rev() {
+            let folder = self.folder.round(round).join("model");
+            if folder.is_dir() {
+                return Ok(folder);
+            }
+        }
+        let missing = || SelfPlayError::folder(self.folder.path(), "has lost the model that it goes on with");
+        self.settings.initial.model.clone().ok_or_else(missing)
+    }
+
+    pub(super) fn tokenizer(&self) -> Result<Tokenizer> {
+        let path = match &self.settings.initial.model {
+            Some(folder) => folder.join(TOKENIZER_FILE),
+            None => self.folder.tokenizer(),
+        };
+        Ok(Tokenizer::load(&path)?)
+    }
+
+    pub(super) fn decoder(&self, round: u32) -> Result<Decoder> {
+        let Compute { device, dtype, .. } = &self.equipment.compute;
+        Ok(Decoder::load(&self.model_folder(round)?, *dtype, device)?)
+    }
+
+    pub(super) fn generator(&self, round: u32) -> Result<CandleGenerator> {
+        let Compute { device, dtype, threads } = &self.equipment.compute;
+        let options = EngineOptions { max_rows: ROWS, workers: Some(*threads), ..EngineOptions::default() };
+        Ok(CandleGenerator::load(&self.model_folder(round)?, None, *dtype, device, options)?)
+    }
+
+    /// Teaches the examples of a round, unless that was done.
+    pub(super) fn train(&self, round: u32, base: &Base, settings: &learner::LearnSettings) -> Result<()> {
+        let Some(stage) = self.stage(round, "train", None)? else { return Ok(()) };
+        let examples = self.store().examples(round)?;
+        let folder = self.folder.round(round);
+        let tokenizer = self.tokenizer()?;
+        let learner = Learner {
+            compute: &self.equipment.compute,
+            tokenizer: &tokenizer,
+            seed: chance::seed(self.settings.seed, "train", round, 0),
+            listener: &self.equipment.listener,
+            cancel: &self.equipment.cancel,
+        };
+        let learnt = tokio::task::block_in_place(|| learner.learn(base, &examples, settings, &folder))?;
+        let Learnt { steps, examples, .. } = learnt;
+        let summary = format!("{steps} steps on {examples} examples");
+        let detail = serde_json::to_value(&learnt).unwrap_or(Value::Null);
+        self.finish(&stage, StageWrites { detail, ..StageWrites::default() }, summary)?;
+        self.tidy(round)
+    }
+
+    /// Removes what no later stage reads: steps of a finished round, and models older than the one before.
+    fn tidy(&self, round: u32) -> Result<()> {
+        learner::forget_steps(&self.folder.round(round))?;
+        for old in 1..round.saturating_sub(1) {
+            learner::forget(&self.folder.round(old))?;
+        }
+        Ok(())
+    }
+
+    /// What a round begins with.
+    pub(super) fn start(&self, from: From, round: u32) -> Result<Base> {
+        Ok(Base::Folder(self.model_folder(match from {
+            From::Previous => round - 1,
+            From::Initial => 0,
+        })?))
+    }
+
+    pub(super) fn sampling(&self, max_tokens: NonZeroUsize, stop: Vec<String>) -> Sampling {
+        Sampling { temperature: self.settings.sampling.temperature, max_tokens, stop, ..Sampling::default() }
+    }
+
+    pub(super) fn sampler<'b>(
+        &'b self,
+        generator: &'b CandleGenerator,
+        generating: &'b Meter,
+        judging: &'b Meter,
+    ) -> Sampler<'b> {
+        Sampler {
+            generator,
+            judge: &self.judge,
+            prompts: self.settings.prompts,
+            listener: &self.equipment.listener,
+            cancel: &self.equipment.cancel,
+            generating,
+            judging,
+        }
+    }
+
+    pub(super) fn job(&self, statement: &Statement, samples: NonZeroUsize, seed: u64) -> Job {
+        Job {
+            statement: statement.id,
+            header: statement.header.clone(),
+            text: statement.text.clone(),
+            prompt: self.settings.prompts.prover(&statement.header, &statement.text),
+            samples,
+            seed,
+        }
+    }
+
+    /// Held-out problems, with the model of a round.
+    async fn evaluate(&self, iteration: u32, name: &str, round: u32) -> Result<()> {
+        let Some(samples) = NonZeroUsize::new(self.settings.evaluation.samples) else { return Ok(()) };
+        let held_out = Some(self.settings.problems.held_out);
+        let statements = self.store().statements(Some(Origin::Problem))?;
+        let statements: Vec<&Statement> = statements.iter().filter(|one| one.split == held_out).collect();
+        let total = (statements.len() * samples.get()) as u64;
+        let Some(stage) = self.stage(iteration, name, Some(total))? else { return Ok(()) };
+        // The same draws before and after: what differs is the model.
+        let seed = |id: StatementId| chance::seed(self.settings.seed, "held-out", 0, id);
+        let jobs: Vec<Job> = statements.iter().map(|one| self.job(one, samples, seed(one.id))).collect();
+        let (generating, judging) = (Meter::default(), Meter::default());
+        let rollouts = if jobs.is_empty() {
+            Rollouts::default()
+        } else {
+            let generator = self.generator(round)?;
+            let sampling = self.prover_sampling();
+            self.sampler(&generator, &generating, &judging).prove(&jobs, &sampling).await?
+        };
+        let accepted =
+            rollouts.drawn.iter().filter(|drawn| rollouts.candidates[drawn.candidate].1.is_accepted());
+        let summary = format!("{} of {total} proofs accepted", accepted.count());
+        let detail = json!({ "problems": jobs.len(), "samples": rollouts.drawn.len(), "verdicts": rollouts.verdicts() });
+        let samples = rollouts.samples(&self.judge, name, iteration)?;
+        self.finish(&stage, StageWrites { samples, detail, ..StageWrites::default() }, summary)
+    }
+
+    async fn iterate(&self, iteration: u32) -> Result<()> {
+        self.attempt(iteration).await?;
+        if let Some(learning) = &self.settings.learning {
+            self.learn_round(iteration, learning)?;
+        }
+        Ok(())
+    }
+
+    /// Learning anew, last evaluation.
+    async fn end(&self) -> Result<()> {
+        let last = self.settings.iterations + 1;
+        if let Some(retraining) = self.settings.retraining.as_ref().filter(|one| one.at_the_end) {
+            self.select_anew(last, "final-select", self.settings.iterations, &retraining.proofs)?;
+            self.train(last, &self.base(), &retraining.learn)?;
+        }
+        if self.learns() {
+            self.evaluate(last, "after", last).await?;
+        }
+        Ok(())
+    }
+
+    /// Training statements without a shown proof, and how many of them were proved in rounds up to this one.
+    pub(super) fn solved(&self, iteration: u32) -> Result<(u64, u64)> {
+        let store = self.store();
+        let statements = store.statements(Some(Origin::Problem))?;
+        let unproved = statements.iter().filter(|one| one.split == Some(Split::Train) && one.known.is_none());
+        let ids: std::collections::BTreeSet<StatementId> = unproved.map(|one| one.id).collect();
+        let proofs = store.proofs("prove", 0..=iteration)?;
+        let solved: std::collections::BTreeSet<StatementId> =
+            proofs.into_iter().map(|proof| proof.statement).filter(|id| ids.contains(id)).collect();
+        Ok((solved.len() as u64, ids.len() as u64))
+    }
+
+    fn solved_summary(&self) -> Result<String> {
+        let (solved, of) = self.solved(self.settings.iterations)?;
+        Ok(format!("{solved} of {of} training statements without a shown proof are proved"))
+    }
+}
