@@ -16,10 +16,7 @@ fn bad_settings_problems_and_folders_are_named() {
     fs::write(place.join("bad.toml"), "seed = 1\nno_such_rule = true\n").expect("written");
     says(&place.run(&["selfplay", "--settings", "bad.toml"]), 2, &["bad.toml", "no_such_rule"]);
     says(&place.run(&["selfplay", "--problems", "none.jsonl"]), 2, &["none.jsonl"]);
-    let python = concat!(
-        r#"{"name":"a","split":"test","formal_statement":"theorem a : 1 = 1 := by"}"#,
-        "\n"
-    );
+    let python = concat!(r#"{"name":"a","split":"test","formal_statement":"theorem a : 1 = 1 := by"}"#, "\n");
     fs::write(place.join("held-out.jsonl"), python).expect("written");
     says(&place.run(&["selfplay", "--problems", "held-out.jsonl"]), 2, &["none of the split `train`"]);
     fs::create_dir(place.join("foreign")).expect("made");

@@ -28,7 +28,9 @@ fn begun(folder: &Path) -> Vec<String> {
     let text = fs::read_to_string(folder.join("events.jsonl")).unwrap_or_default();
     let events = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let started = events.filter(|event| event["event"] == "stage-started");
-    started.map(|event| format!("{}/{}", event["iteration"], event["stage"].as_str().expect("a name"))).collect()
+    started
+        .map(|event| format!("{}/{}", event["iteration"], event["stage"].as_str().expect("a name")))
+        .collect()
 }
 
 /// Waits until the run has begun a stage that is not in `seen`; what it is, or `None` if the run ended before.

@@ -28,7 +28,8 @@ fn real_lean_proofs_of_a_run_hold_in_fresh_processes() {
     assert_eq!(exported.status.code(), Some(0), "{}", told(&exported));
     let lines = String::from_utf8(exported.stdout).expect("UTF-8");
     assert!(lines.lines().count() > 0, "nothing was proved: {}", told(&output));
-    let again = place.run(&["export", "run", "--what", "proofs", "--format", "jsonl", "--out", "proofs.jsonl"]);
+    let again =
+        place.run(&["export", "run", "--what", "proofs", "--format", "jsonl", "--out", "proofs.jsonl"]);
     assert_eq!(again.status.code(), Some(0), "{}", told(&again));
     assert_eq!(fs::read_to_string(place.join("proofs.jsonl")).expect("written"), lines);
     for line in lines.lines().take(AGAIN) {
