@@ -3,6 +3,9 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+/// What stands before every statement.
+pub(super) const HEADER: &str = "import Mathlib\nopen BigOperators Real Nat\n";
+
 /// One statement in so many is an earlier one under other names.
 const REPEATS: usize = 10;
 

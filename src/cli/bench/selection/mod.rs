@@ -44,7 +44,7 @@ pub(in super::super) struct Args {
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Canonical hashes of conjectures, and a set of them
+    /// Keys of conjectures up to renaming, and a set of them
     Dedup,
     /// A record for each output of the conjecturer, and counts
     Screening,

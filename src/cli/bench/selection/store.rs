@@ -12,7 +12,6 @@ use std::ops::Range;
 /// Conjectures of a round.
 const ROUND: usize = 50_000;
 
-const HEADER: &str = "import Mathlib\nopen BigOperators Real Nat\n";
 const PROVE: &str = "prove";
 
 /// One sample of each conjecture.
@@ -63,7 +62,7 @@ fn statement(number: usize) -> Statement {
         id: number as i64 + 1,
         key: key(number),
         name: format!("conjecture_{number}"),
-        header: HEADER.to_owned(),
+        header: data::HEADER.to_owned(),
         text: data::statement(number),
         origin: if is_problem { Origin::Problem } else { Origin::Conjecture },
         split: is_problem.then_some(Split::Train),
@@ -92,7 +91,8 @@ fn verdicts(store: &mut RunStore, conjectures: usize) -> anyhow::Result<Vec<Cand
     };
     let add = |number: usize| {
         let (statement, completion) = (data::statement(number), data::proof(number, 0));
-        let candidate = CandidateText { header: HEADER, statement: &statement, completion: &completion };
+        let candidate =
+            CandidateText { header: data::HEADER, statement: &statement, completion: &completion };
         store.add_verdict(&candidate, &verdict(number))
     };
     Ok((1..=conjectures).map(add).collect::<Result<_, _>>()?)

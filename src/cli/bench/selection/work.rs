@@ -2,6 +2,7 @@
 
 use super::data::{self, Space};
 use super::{Bench, Size};
+use crate::selfplay::screening::{Outcome, ScreeningCounts};
 use crate::selfplay::select::conjectures::{
     Conjecture, ConjectureProof, ConjectureSettings, select_conjectures,
 };
@@ -11,9 +12,9 @@ use crate::selfplay::select::targets::{DatasetStatement, TargetSettings, targets
 use crate::selfplay::select::transport::{
     Embeddings, SearchSettings, Targets, Transport, TransportSettings, closed_form, transport as reweight,
 };
-use proofloop_datasets::rename::canonical_hash;
+use crate::selfplay::statement;
 use proofloop_datasets::store::ConjectureRecord;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 /// Lemmas that there are.
@@ -22,39 +23,39 @@ const LEMMAS: usize = 500;
 /// Samples of a statement in a round.
 const SAMPLES: u32 = 32;
 
+/// The keys of the loop, and a set of them.
 pub(super) fn dedup(bench: &mut Bench, size: Size) -> anyhow::Result<()> {
     let texts: Vec<String> = (0..size.conjectures).map(data::statement).collect();
     bench.measure("dedup", size, || {
-        let mut known = HashSet::new();
-        let new = texts.iter().filter(|text| known.insert(*canonical_hash(text).as_bytes())).count();
+        let mut known = BTreeSet::new();
+        let new = texts.iter().filter(|text| known.insert(statement::key(data::HEADER, text))).count();
         Ok(((), format!("{new} of {} are new", texts.len())))
     })
 }
 
+/// The records of the loop, and its counts.
 pub(super) fn screening(bench: &mut Bench, size: Size) -> anyhow::Result<()> {
-    const OUTCOMES: [&str; 5] = ["new", "ill-typed", "trivial", "contradictory", "unparsable"];
-    let outputs: Vec<String> = (0..size.conjectures).map(data::statement).collect();
-    bench.measure("screening records", size, move || {
-        let (mut records, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
-        for (ordinal, text) in (0..).zip(outputs) {
-            let number = ordinal as usize;
-            let is_repeat = data::original(number) != number;
-            let outcome = if is_repeat { "duplicate" } else { OUTCOMES[number % OUTCOMES.len()] };
-            *counts.entry(outcome).or_default() += 1;
-            records.push(ConjectureRecord {
-                iteration: 1,
-                ordinal,
-                seed: number as i64 % 1000,
-                lemma: lemma(number),
-                text,
-                outcome: outcome.to_owned(),
-                statement: (outcome == "new").then_some(i64::from(ordinal)),
-            });
-        }
-        let counts: Vec<String> =
-            counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-        Ok(((), counts.join(", ")))
-    })
+    const OTHERS: [Outcome; 4] = [Outcome::New, Outcome::IllTyped, Outcome::Trivial, Outcome::Contradictory];
+    let texts: Vec<String> = (0..size.conjectures).map(data::statement).collect();
+    let outcome = |number: usize| {
+        if data::original(number) == number { OTHERS[number % OTHERS.len()] } else { Outcome::Duplicate }
+    };
+    bench.measure("screening records", size, || {
+        let outcomes: Vec<Outcome> = (0..texts.len()).map(outcome).collect();
+        let counts = ScreeningCounts::of(&outcomes);
+        let record = |(ordinal, text): (u32, &String)| ConjectureRecord {
+            iteration: 1,
+            ordinal,
+            seed: 1,
+            lemma: lemma(ordinal as usize),
+            text: text.clone(),
+            outcome: outcomes[ordinal as usize].name().to_owned(),
+            statement: (outcomes[ordinal as usize] == Outcome::New).then_some(i64::from(ordinal)),
+        };
+        let records: Vec<ConjectureRecord> = (0..).zip(&texts).map(record).collect();
+        Ok((records, format!("{} of {} are worth proving", counts.new, counts.generated)))
+    })?;
+    Ok(())
 }
 
 fn lemma(number: usize) -> String {

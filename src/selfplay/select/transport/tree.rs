@@ -135,6 +135,21 @@ impl<'a> Tree<'a> {
         best.finish()
     }
 
+    /// A leaf that is near to a target.
+    fn leaf_of(&self, wanted: Wanted) -> usize {
+        let target = self.targets.row(wanted.target);
+        let mut node = 0;
+        while !self.nodes[node].children.is_empty() {
+            let mut open = BinaryHeap::new();
+            self.open(target, self.nodes[node].children.clone(), &mut open);
+            match open.pop() {
+                Some(nearest) => node = nearest.node,
+                None => return node,
+            }
+        }
+        node
+    }
+
     fn open(&self, target: &[f32], children: Range<usize>, open: &mut BinaryHeap<Open>) {
         let (dim, first) = (self.points.dim(), children.start);
         let row = |at: usize| &self.centres[(first + at) * dim..(first + at + 1) * dim];
@@ -167,9 +182,19 @@ fn split_all(points: Embeddings<'_>, level: &[Cluster], threads: NonZeroUsize) -
 
 impl Neighbours for Tree<'_> {
     fn nearest(&self, targets: &[Wanted], threads: NonZeroUsize) -> Vec<Vec<Neighbour>> {
+        // Targets near to each other one after the other, because they look through the same points.
         let strips: Vec<&[Wanted]> = targets.chunks(STRIP).collect();
-        let of_strip = |job: usize| strips[job].iter().map(|&wanted| self.search(wanted)).collect::<Vec<_>>();
-        parallel::map(strips.len(), threads, of_strip).into_iter().flatten().collect()
+        let leaves = |job: usize| strips[job].iter().map(|&wanted| self.leaf_of(wanted)).collect::<Vec<_>>();
+        let leaves = parallel::map(strips.len(), threads, leaves).into_iter().flatten();
+        let mut order: Vec<(usize, usize)> = leaves.zip(0..).collect();
+        order.sort_unstable();
+        let strips: Vec<&[(usize, usize)]> = order.chunks(STRIP).collect();
+        let found = |job: usize| {
+            strips[job].iter().map(|&(_, at)| (at, self.search(targets[at]))).collect::<Vec<_>>()
+        };
+        let mut found: Vec<_> = parallel::map(strips.len(), threads, found).into_iter().flatten().collect();
+        found.sort_unstable_by_key(|&(at, _)| at);
+        found.into_iter().map(|(_, list)| list).collect()
     }
 
     fn remove(&mut self, point: u32) {
