@@ -1,8 +1,6 @@
 //! Candidates to verdicts that are in the store before anybody hears of them.
 
 use super::error::{Result, SelfPlayError};
-use super::event::Event;
-use super::listener::Listener;
 use proofloop_datasets::store::{CandidateId, CandidateText, RunStore, VerdictRecord};
 use proofloop_verifiers::candidate::{Candidate, LeanCandidate};
 use proofloop_verifiers::farm::Farm;
@@ -53,19 +51,13 @@ impl Known {
 pub(super) struct Judge {
     farm: Arc<Farm>,
     store: Arc<Mutex<RunStore>>,
-    listener: Listener,
     plain_only: bool,
 }
 
 impl Judge {
     /// With `plain_only`, what is more than one plain declaration is rejected without asking the farm.
-    pub(super) fn new(
-        farm: Arc<Farm>,
-        store: Arc<Mutex<RunStore>>,
-        listener: Listener,
-        plain_only: bool,
-    ) -> Self {
-        Self { farm, store, listener, plain_only }
+    pub(super) fn new(farm: Arc<Farm>, store: Arc<Mutex<RunStore>>, plain_only: bool) -> Self {
+        Self { farm, store, plain_only }
     }
 
     fn store(&self) -> MutexGuard<'_, RunStore> {
@@ -76,16 +68,14 @@ impl Judge {
     /// The verdict of an earlier stage, or of this one before it was interrupted; else the farm's.
     pub(super) async fn judge(&self, work: Work) -> Result<Known> {
         let known = self.store().verdict(&work.text())?;
-        let known = match known {
+        Ok(match known {
             Some((candidate, record)) => Known::Judged(candidate, record),
             None if self.plain_only && !is_plain(&work.completion) => {
                 let record = not_plain();
                 Known::Judged(self.store().add_verdict(&work.text(), &record)?, record)
             }
             None => self.ask(&work).await?,
-        };
-        self.listener.tell(Event::Judged { count: 1, accepted: u64::from(known.is_accepted()) });
-        Ok(known)
+        })
     }
 
     async fn ask(&self, work: &Work) -> Result<Known> {

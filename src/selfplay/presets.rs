@@ -75,11 +75,11 @@ fn tactics(list: &[&str]) -> Vec<String> {
     list.iter().map(|tactic| (*tactic).to_owned()).collect()
 }
 
-/// One and a half dozen epochs over a few hundred examples: what the nano model needs to write Lean that parses.
+/// Ten epochs over a few hundred examples: what the nano model needs to write Lean that parses.
 fn nano_sft() -> SftSettings {
     SftSettings {
         learn: LearnSettings {
-            epochs: 12,
+            epochs: 10,
             min_steps: 1,
             batch: count(16),
             learning_rate: 1e-3,
@@ -89,7 +89,7 @@ fn nano_sft() -> SftSettings {
             max_gradient_norm: Some(1.0),
             max_tokens: 512,
         },
-        trivial_pairs: 2,
+        trivial_pairs: 1,
     }
 }
 
@@ -121,7 +121,7 @@ fn nano(seed: u64) -> Settings {
         preset: String::new(),
         ablated: Vec::new(),
         seed,
-        iterations: 4,
+        iterations: 3,
         prompts: PromptStyle::Plain,
         problems: ProblemSettings {
             held_out: Split::Test,
@@ -167,7 +167,7 @@ fn nano(seed: u64) -> Settings {
         round_budgets: Vec::new(),
         learning: Some(nano_round()),
         retraining: None,
-        evaluation: EvaluationSettings { samples: 16, ks: vec![1, 8] },
+        evaluation: EvaluationSettings { samples: 8, ks: vec![1, 8] },
     }
 }
 

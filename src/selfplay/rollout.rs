@@ -127,6 +127,8 @@ struct Collector {
     drawn: Vec<Drawn>,
     works: Vec<Work>,
     known: Vec<Option<Known>>,
+    /// Samples of each candidate that came before its verdict.
+    waiting: Vec<u64>,
     by_text: HashMap<(usize, String), usize>,
     judging: JoinSet<(usize, Result<Known>)>,
     tokens: u64,
@@ -141,7 +143,7 @@ impl Collector {
     ) -> Result<()> {
         loop {
             tokio::select! {
-                Some(judged) = self.judging.join_next() => self.judged(judged)?,
+                Some(judged) = self.judging.join_next() => self.judged(sampler, judged)?,
                 event = events.recv(), if self.judging.len() < UNDER_WAY => match event {
                     None => break,
                     Some(generate::Event::Piece { .. }) => {}
@@ -153,7 +155,7 @@ impl Collector {
             }
         }
         while let Some(judged) = self.judging.join_next().await {
-            self.judged(judged)?;
+            self.judged(sampler, judged)?;
         }
         Ok(())
     }
@@ -175,12 +177,17 @@ impl Collector {
             let work = Work { header, statement, completion: text };
             self.works.push(work.clone());
             self.known.push(None);
+            self.waiting.push(0);
             let (judge, busy) = (sampler.judge.clone(), sampler.judging.begin());
             self.judging.spawn(async move {
                 let known = judge.judge(work).await;
                 drop(busy);
                 (candidate, known)
             });
+        }
+        match &self.known[candidate] {
+            Some(known) => tell(sampler, known, 1),
+            None => self.waiting[candidate] += 1,
         }
         self.tokens += completion.tokens as u64;
         self.drawn.push(Drawn {
@@ -192,9 +199,15 @@ impl Collector {
         });
     }
 
-    fn judged(&mut self, judged: Result<(usize, Result<Known>), tokio::task::JoinError>) -> Result<()> {
+    fn judged(
+        &mut self,
+        sampler: &Sampler<'_>,
+        judged: Result<(usize, Result<Known>), tokio::task::JoinError>,
+    ) -> Result<()> {
         let (candidate, known) = judged.map_err(|error| SelfPlayError::Worker(error.to_string()))?;
-        self.known[candidate] = Some(known?);
+        let known = known?;
+        tell(sampler, &known, self.waiting[candidate]);
+        self.known[candidate] = Some(known);
         Ok(())
     }
 
@@ -210,6 +223,12 @@ impl Collector {
         drawn.sort_by_key(|drawn| (drawn.statement, drawn.sample));
         Ok(Rollouts { drawn, candidates, tokens: self.tokens })
     }
+}
+
+/// So many samples have this verdict.
+fn tell(sampler: &Sampler<'_>, known: &Known, count: u64) {
+    let accepted = if known.is_accepted() { count } else { 0 };
+    sampler.listener.tell(Event::Judged { count, accepted });
 }
 
 /// An error if so many have no verdict that the stage would say something else than it seems to.

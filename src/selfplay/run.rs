@@ -55,8 +55,7 @@ pub async fn run(folder: &RunFolder, problems: &[Problem], equipment: &Equipment
     folder.settings().check()?;
     let store = Arc::new(Mutex::new(folder.store()?));
     let plain_only = folder.settings().sampling.plain_proofs_only;
-    let listener = equipment.listener.clone();
-    let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), listener, plain_only);
+    let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), plain_only);
     let run = Run { folder, settings: folder.settings(), store, judge, equipment };
     let started = Instant::now();
     run.tell(Event::RunStarted {
