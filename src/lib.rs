@@ -7,5 +7,6 @@ pub mod evaluate;
 pub mod generate;
 pub mod model;
 pub mod records;
+pub mod report;
 pub mod selfplay;
 pub mod train;

@@ -7,6 +7,7 @@ pub mod exit;
 mod farm;
 mod generate;
 mod output;
+mod report;
 mod selfplay;
 mod setup;
 mod signals;
@@ -36,6 +37,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
     Generate(Box<generate::Args>),
+    /// Draw a run: one HTML page with what it learnt, what it cost, and whether it collapses
+    Report(report::Args),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
             Command::Verify(args) => verify::run(args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
+            Command::Report(args) => report::run(&args),
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -5,6 +5,7 @@ use super::farm::NoGuest;
 use crate::generate::GenerateError;
 use crate::train::TrainError;
 use proofloop_datasets::ReadError;
+use proofloop_datasets::store::StoreError;
 use proofloop_verifiers::install::InstallError;
 use proofloop_verifiers::lean::toolchain::ToolchainError;
 use std::io::Write;
@@ -72,7 +73,8 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
             || cause.downcast_ref::<ToolchainError>().is_some_and(no_project);
         let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
         let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
-        is_input.then_some(Exit::Input).or_else(by_training).or_else(by_generating)
+        let by_store = || cause.downcast_ref::<StoreError>().map(of_store);
+        is_input.then_some(Exit::Input).or_else(by_training).or_else(by_generating).or_else(by_store)
     });
     known.unwrap_or(Exit::Infrastructure)
 }
@@ -88,6 +90,15 @@ fn of_training(error: &TrainError) -> Exit {
         | TrainError::Model(_)
         | TrainError::Compute(_) => Exit::Infrastructure,
     }
+}
+
+/// A store that is no store, or another version's, was named by the user; what else happens to one is the machine's.
+fn of_store(error: &StoreError) -> Exit {
+    let is_input = matches!(
+        error,
+        StoreError::Missing { .. } | StoreError::NotAStore { .. } | StoreError::Format { .. }
+    );
+    if is_input { Exit::Input } else { Exit::Infrastructure }
 }
 
 /// What one prompt, or all, failed of.
