@@ -8,5 +8,6 @@ pub mod export;
 pub mod generate;
 pub mod model;
 pub mod records;
+pub mod report;
 pub mod selfplay;
 pub mod train;

@@ -13,6 +13,8 @@ mod generate;
 mod grammar;
 #[path = "cli/models.rs"]
 mod models;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/setup.rs"]
 mod setup;
 #[path = "cli/tables.rs"]

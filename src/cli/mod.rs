@@ -8,6 +8,7 @@ mod export;
 mod farm;
 mod generate;
 mod output;
+mod report;
 mod selfplay;
 mod setup;
 mod signals;
@@ -41,6 +42,8 @@ enum Command {
     Selfplay(Box<selfplay::Args>),
     /// Write what a run has found: proofs, conjectures, examples
     Export(export::Args),
+    /// Draw a run: one HTML page with what it learnt, what it cost, and whether it collapses
+    Report(report::Args),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
             Command::Generate(args) => generate::run(*args).await,
             Command::Selfplay(args) => selfplay::run(*args).await,
             Command::Export(args) => export::run(&args),
+            Command::Report(args) => report::run(&args),
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -91,12 +91,14 @@ fn of_a_run(error: &SelfPlayError) -> Option<Exit> {
         | SelfPlayError::Select(_) => Some(Exit::Input),
         SelfPlayError::Interrupted => Some(Exit::Interrupted),
         SelfPlayError::Io { .. }
-        | SelfPlayError::Store(_)
         | SelfPlayError::Unavailable { .. }
         | SelfPlayError::Checker { .. }
         | SelfPlayError::FarmEnded
         | SelfPlayError::Worker(_) => Some(Exit::Infrastructure),
-        SelfPlayError::Generate(_) | SelfPlayError::Train(_) | SelfPlayError::Model(_) => None,
+        SelfPlayError::Store(_)
+        | SelfPlayError::Generate(_)
+        | SelfPlayError::Train(_)
+        | SelfPlayError::Model(_) => None,
     }
 }
 

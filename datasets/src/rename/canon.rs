@@ -58,7 +58,7 @@ pub(super) fn modifiers_start(tokens: &[Token<'_>], keyword: usize) -> usize {
 }
 
 /// Index where the statement ends and its proof begins.
-fn statement_end(tokens: &[Token<'_>], from: usize) -> usize {
+pub(super) fn statement_end(tokens: &[Token<'_>], from: usize) -> usize {
     let mut end = tokens.len();
     for trailing in ["sorry", "by"] {
         if end > from && tokens[end - 1].text == trailing {
@@ -81,7 +81,7 @@ fn statement_end(tokens: &[Token<'_>], from: usize) -> usize {
 }
 
 /// Indices of a range that stand in no bracket of the range; a bracket's own opening is among them.
-fn top_level<'a>(tokens: &'a [Token<'_>], range: Range<usize>) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn top_level<'a>(tokens: &'a [Token<'_>], range: Range<usize>) -> impl Iterator<Item = usize> + 'a {
     let mut next = range.start;
     std::iter::from_fn(move || {
         let at = next;

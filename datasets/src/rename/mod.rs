@@ -22,6 +22,9 @@
 
 mod canon;
 mod lex;
+mod parts;
+
+pub use parts::{conclusion, is_disjunction};
 
 use std::fmt;
 

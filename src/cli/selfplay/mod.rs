@@ -8,7 +8,7 @@ mod view;
 use super::compute::{DeviceName, DtypeName};
 use super::exit::{Exit, UsageError};
 use super::farm::{self, JudgingArgs};
-use super::{setup, signals};
+use super::{output, report, setup, signals};
 use crate::selfplay::event::Event;
 use crate::selfplay::presets::Preset;
 use crate::selfplay::settings::{Ablation, Settings};
@@ -176,6 +176,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let compute = compute(args.device, args.dtype)?;
     play(&folder, &problems, &args.judging, compute).await?;
     outcome::tell(&folder)?;
+    let page = folder.path().join(report::PAGE);
+    report::write(folder.path(), &[], &page)?;
+    output::say(&format!("the whole run on one page: {}", page.display()));
     Ok(Exit::Success)
 }
 
