@@ -3,6 +3,7 @@
 use super::conjectures::Screening;
 use super::facts::{Facts, Proving};
 use super::text;
+use crate::selfplay::lemmas;
 use proofloop_datasets::rename;
 use proofloop_datasets::store::{ConjectureRecord, Origin, StageRecord, StatementId};
 use serde::Serialize;
@@ -130,7 +131,7 @@ impl IterationData {
 
     fn measure_proofs(&mut self, proving: &Proving) {
         let mut lemmas: BTreeMap<String, u64> = BTreeMap::new();
-        for lemma in proving.proofs.iter().flat_map(|proof| text::lemmas(&proof.completion)) {
+        for lemma in proving.proofs.iter().flat_map(|proof| lemmas::in_proof(&proof.completion)) {
             *lemmas.entry(lemma).or_default() += 1;
         }
         let proofs = || proving.proofs.iter();

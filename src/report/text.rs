@@ -1,6 +1,6 @@
 //! What can be read off a proof's text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The word that a proof begins with: `simp`, `rw`, `omega`. Comments, bullets and brackets before it are passed over;
 /// `None` if nothing is left.
@@ -20,15 +20,6 @@ fn comment(text: &str) -> Option<usize> {
     let (start, end) = if text.starts_with("--") { ("--", "\n") } else { ("/-", "-/") };
     let inside = text.strip_prefix(start)?;
     Some(inside.find(end).map_or(text.len(), |at| start.len() + at + end.len()))
-}
-
-/// The dotted names of a proof that begin with a capital letter, each once.
-pub(super) fn lemmas(proof: &str) -> BTreeSet<String> {
-    let names = proof.split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '_' | '\'')));
-    let is_lemma = |name: &&str| {
-        name.starts_with(|c: char| c.is_ascii_uppercase()) && name.trim_end_matches('.').contains('.')
-    };
-    names.filter(is_lemma).map(|name| name.trim_end_matches('.').to_owned()).collect()
 }
 
 /// In how many things as evenly spread there would be as much variety: `exp` of the entropy of the counts (Hill's number

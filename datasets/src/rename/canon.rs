@@ -81,7 +81,10 @@ pub(super) fn statement_end(tokens: &[Token<'_>], from: usize) -> usize {
 }
 
 /// Indices of a range that stand in no bracket of the range; a bracket's own opening is among them.
-pub(super) fn top_level<'a>(tokens: &'a [Token<'_>], range: Range<usize>) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn top_level<'a>(
+    tokens: &'a [Token<'_>],
+    range: Range<usize>,
+) -> impl Iterator<Item = usize> + 'a {
     let mut next = range.start;
     std::iter::from_fn(move || {
         let at = next;
