@@ -165,9 +165,13 @@ impl Run<'_> {
 
     fn dataset(&self, standing: &Standing) -> Vec<DatasetStatement> {
         let rate = |statement: &Statement| {
-            let best = standing.best_rates.get(&statement.id).copied().unwrap_or(0.0);
-            // A statement whose proof was shown is proved, whatever sampling says of it.
-            if statement.known.is_some() { best.max(f64::MIN_POSITIVE) } else { best }
+            // A statement whose proof was shown is proved, and as well as one can be, until sampling says otherwise.
+            match standing.best_rates.get(&statement.id) {
+                None if statement.known.is_some() => 1.0,
+                Some(best) if statement.known.is_some() => best.max(f64::MIN_POSITIVE),
+                Some(best) => *best,
+                None => 0.0,
+            }
         };
         standing
             .problems

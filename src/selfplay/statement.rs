@@ -102,11 +102,10 @@ fn proposition(tokens: &[Token<'_>]) -> Result<usize, Unparsable> {
             "{" => open.push("}"),
             "⟨" => open.push("⟩"),
             "⦃" => open.push("⦄"),
-            ")" | "]" | "}" | "⟩" | "⦄" => {
-                if open.pop() != Some(token.text) {
-                    return Err(Unparsable::Unbalanced);
-                }
+            closing @ (")" | "]" | "}" | "⟩" | "⦄") if open.pop() != Some(closing) => {
+                return Err(Unparsable::Unbalanced);
             }
+            ")" | "]" | "}" | "⟩" | "⦄" => {}
             ":" if open.is_empty() && colon.is_none() => colon = Some(token.offset),
             other if open.is_empty() && colon.is_none() => {
                 return Err(Unparsable::Binder(other.to_owned()));

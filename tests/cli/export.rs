@@ -84,7 +84,7 @@ fn samples(store: &mut RunStore, (iteration, stage): (u32, &str), all: &[(i64, &
 fn fill(folder: &Path) {
     fs::create_dir(folder).expect("a folder");
     let mut store = RunStore::create(&folder.join("store.sqlite")).expect("a store");
-    let mut finish = |store: &mut RunStore, iteration, stage, writes: &StageWrites| {
+    let finish = |store: &mut RunStore, iteration, stage, writes: &StageWrites| {
         store.finish_stage(StageKey { iteration, stage }, writes).expect("finished");
     };
     let problems = StageWrites { statements: statements()[..2].to_vec(), ..StageWrites::default() };
@@ -214,11 +214,14 @@ fn preferences_pair_what_was_accepted_with_what_was_rejected() {
 }
 
 fn value(field: &Field) -> Value {
-    match field {
-        Field::Str(text) => json!(text),
-        Field::Long(number) => json!(number),
-        Field::Double(number) => json!(number),
-        other => panic!("{other:?} in a file of ours"),
+    if let Field::Str(text) = field {
+        json!(text)
+    } else if let Field::Long(number) = field {
+        json!(number)
+    } else if let Field::Double(number) = field {
+        json!(number)
+    } else {
+        panic!("{field:?} in a file of ours")
     }
 }
 
