@@ -88,6 +88,7 @@ impl JudgingArgs {
             jobs: self.jobs.map(usize::from),
             cache,
             linger: LINGER,
+            patience: FarmSettings::default().patience,
         }
     }
 }
@@ -117,8 +118,10 @@ pub(super) struct Settings {
     pub limits: Limits,
     pub jobs: Option<usize>,
     pub cache: Option<PathBuf>,
-    /// How long a unit that is not full waits for more candidates.
+    /// How long a unit that is not full waits for more candidates,
     pub linger: Duration,
+    /// and how long at most while they keep coming.
+    pub patience: Duration,
 }
 
 /// Finds the toolchain and says how many workers there will be.
@@ -192,6 +195,7 @@ pub(super) async fn start(settings: &Settings, kinds: &BTreeSet<Kind>) -> anyhow
         workers,
         cache: settings.cache.clone(),
         linger: settings.linger,
+        patience: settings.patience,
         ..FarmSettings::default()
     };
     Ok(Farm::start(verifiers, &farm)?)

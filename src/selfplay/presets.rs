@@ -131,8 +131,8 @@ fn nano(seed: u64) -> Settings {
         },
         initial: Initial { model: None, sft: Some(nano_sft()) },
         sampling: SamplingSettings {
-            first_round: count(8),
-            samples: count(8),
+            first_round: count(4),
+            samples: count(4),
             temperature: 1.0,
             max_proof_tokens: count(128),
             plain_proofs_only: true,
@@ -142,7 +142,7 @@ fn nano(seed: u64) -> Settings {
             seeds: SeedSettings { pass_rate_above: None, ..SeedSettings::code() },
             lemmas: true,
             shown_proofs_are_seeds: true,
-            generation: GenerationSettings { multiplier: 1, per_dataset_statement: 2, max_per_input: 4 },
+            generation: GenerationSettings { multiplier: 1, per_dataset_statement: 1, max_per_input: 4 },
             screening: ScreeningSettings {
                 up_to_renaming: true,
                 cheap_tactics: tactics(&["rfl", "trivial", "assumption", "contradiction"]),

@@ -25,8 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use view::View;
 
-/// The generator's samples come in bursts; a unit of Lean takes seconds to start, so it waits for more of them.
-const LINGER: Duration = Duration::from_secs(1);
+/// The generator's samples come in bursts, and a unit of the npm Lean takes 10 to 30 CPU seconds to start, as much as a
+/// thousand of them: so it waits for more of them.
+const LINGER: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Arguments of `proofloop selfplay`.
 #[derive(Debug, Clone, clap::Args)]
@@ -212,7 +214,8 @@ pub(super) async fn play(
     judging: &JudgingArgs,
     compute: Compute,
 ) -> anyhow::Result<()> {
-    let settings = farm::Settings { linger: LINGER, ..judging.settings(Guest::default(), None) };
+    let settings =
+        farm::Settings { linger: LINGER, patience: PATIENCE, ..judging.settings(Guest::default(), None) };
     let farm = Arc::new(farm::start(&settings, &BTreeSet::from([Kind::Lean])).await?);
     let cancel = signals::cancellation();
     let farm_cancel = farm.cancellation();
