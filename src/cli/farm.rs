@@ -62,20 +62,25 @@ pub(super) struct JudgingArgs {
     /// Time for one candidate, imports not counted
     #[arg(long, value_parser = parse_timeout, default_value = "60s")]
     timeout: Duration,
-    /// Memory for one worker
-    #[arg(long, value_parser = parse_memory, default_value = "4GiB")]
-    memory: u64,
+    /// Memory for one worker [default: 4GiB, in self-play 6GiB]
+    #[arg(long, value_parser = parse_memory)]
+    memory: Option<u64>,
     /// A sandbox layer that may be missing on this host (see `proofloop doctor`); may be repeated
     #[arg(long, value_name = "LAYER", value_parser = layer)]
     allow_missing_layer: Vec<Layer>,
 }
 
 impl JudgingArgs {
+    /// As they are, but with so much memory for a worker where nothing was said about it.
+    pub(super) fn with_memory(&self, bytes: u64) -> Self {
+        Self { memory: self.memory.or(Some(bytes)), ..self.clone() }
+    }
+
     /// The farm that was asked for.
     pub(super) fn settings(&self, guest: Guest, cache: Option<PathBuf>) -> Settings {
         let limits = Limits {
             timeout: self.timeout,
-            memory_bytes: self.memory,
+            memory_bytes: self.memory.unwrap_or(Limits::default().memory_bytes),
             optional_layers: self.allow_missing_layer.iter().copied().collect(),
             ..Limits::default()
         };

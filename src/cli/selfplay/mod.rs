@@ -30,6 +30,10 @@ use view::View;
 const LINGER: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A thousand candidates of a model that knows little take the npm Lean beyond the 4 GiB that proofs of people need. At its
+/// limit it does not die but reads its libraries over and over.
+const MEMORY_BYTES: u64 = 6 << 30;
+
 /// Arguments of `proofloop selfplay`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
@@ -214,6 +218,7 @@ pub(super) async fn play(
     judging: &JudgingArgs,
     compute: Compute,
 ) -> anyhow::Result<()> {
+    let judging = judging.with_memory(MEMORY_BYTES);
     let settings =
         farm::Settings { linger: LINGER, patience: PATIENCE, ..judging.settings(Guest::default(), None) };
     let farm = Arc::new(farm::start(&settings, &BTreeSet::from([Kind::Lean])).await?);
