@@ -58,6 +58,10 @@ struct Seen {
     reached: bool,
     error: bool,
     sorry: bool,
+    /// An error without a place was reported while it was read,
+    lost_error: bool,
+    /// or while somebody of its group was.
+    beside_lost_error: bool,
     check: Check,
     axioms: Axioms,
     messages: Vec<Message>,
@@ -126,6 +130,7 @@ impl<'a> Tracker<'a> {
         let Some(segment) = self.layout.segment_at(message.pos.line) else { return Vec::new() };
         let is_error = message.severity == LeanSeverity::Error;
         match segment.owner {
+            Owner::Preamble | Owner::Start if is_error && self.started => self.misplaced(),
             Owner::Preamble | Owner::Start if is_error => {
                 self.import_error.get_or_insert_with(|| message.data.clone());
             }
@@ -156,6 +161,21 @@ impl<'a> Tracker<'a> {
             | Owner::RootEnd => {}
         }
         Vec::new()
+    }
+
+    /// An error at a line of ours that Lean was past: it has lost its place (an `unsolved goals` without a position is
+    /// reported at the file's first line). Messages come in the order of the file, so it is of the group that is being
+    /// read, and most likely of the first candidate there that was not passed.
+    fn misplaced(&mut self) {
+        let is_open = |group: &&Vec<usize>| group.iter().any(|&index| !self.given_out[index]);
+        let Some(group) = self.layout.groups.iter().find(is_open) else { return };
+        let suspect = group.iter().copied().find(|&index| !self.candidates[index].reached);
+        for &index in group {
+            self.candidates[index].beside_lost_error = true;
+        }
+        if let Some(suspect) = suspect {
+            self.candidates[suspect].lost_error = true;
+        }
     }
 
     fn is_sentinel(&self, message: &LeanMessage, what: &str) -> bool {
@@ -225,6 +245,14 @@ impl<'a> Tracker<'a> {
             return unavailable("the pinned statement does not elaborate", error);
         }
         let rejected = |reason| judged(Verdict::Rejected { reason });
+        // Alone it is its own; in company anybody's, and nobody is believed.
+        if seen.beside_lost_error && self.candidates.len() == 1 {
+            return rejected(Reason::ElaborationError);
+        }
+        if seen.beside_lost_error {
+            let half = (self.layout.groups[group].len() / 2).max(1);
+            return Outcome::Again { at_most: if seen.lost_error { 1 } else { half } };
+        }
         if seen.error {
             return rejected(Reason::ElaborationError);
         }
@@ -421,6 +449,27 @@ mod tests {
         assert_eq!(run(&layout, &[group_end(&layout, 0)], &End::Exited), ["0 Malformed"]);
         let end = say(&layout, Owner::End, LeanSeverity::Information, "nonce end");
         assert_eq!(run(&layout, &[end], &End::Exited), ["0 Malformed"]);
+    }
+
+    /// Seen in a run of self-play: `unsolved goals` at the file's first line took 414 candidates their verdicts.
+    #[test]
+    fn an_error_that_has_lost_its_place_is_the_group_s_and_not_the_imports() {
+        let run_with_lost_error = |texts: &[&str]| {
+            let layout = layout(texts);
+            let lost = say(&layout, Owner::Preamble, LeanSeverity::Error, "unsolved goals");
+            let start = say(&layout, Owner::Start, LeanSeverity::Information, "nonce start");
+            let mut messages = vec![start];
+            messages.extend((0..texts.len() - 1).flat_map(|index| good(&layout, index)));
+            messages.push(lost);
+            messages.extend(good(&layout, texts.len() - 1));
+            messages.push(group_end(&layout, 0));
+            run(&layout, &messages, &End::Exited)
+        };
+        assert_eq!(
+            run_with_lost_error(&["a", "b", "c", "d"]),
+            ["0 again 2", "1 again 2", "2 again 2", "3 again 1"]
+        );
+        assert_eq!(run_with_lost_error(&["a"]), ["0 ElaborationError"]);
     }
 
     #[test]
