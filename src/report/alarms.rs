@@ -24,7 +24,7 @@ const LEAST_LEFT: f64 = 0.5;
 /// An iteration with fewer conjectures says nothing: with 30, a share of 10 % is measured as over 25 % in one case of 100.
 const FEWEST_CONJECTURES: u64 = 30;
 
-/// An iteration with fewer proofs says nothing about lemmas: most would be named once.
+/// An iteration with fewer proofs that name a lemma says nothing about their variety: most would be named once.
 const FEWEST_PROOFS: u64 = 30;
 
 /// What an alarm says.
@@ -86,7 +86,7 @@ fn enough_conjectures(iteration: &IterationData) -> bool {
 }
 
 fn enough_proofs(iteration: &IterationData) -> bool {
-    iteration.diversity.proofs >= FEWEST_PROOFS
+    iteration.diversity.lemma_proofs >= FEWEST_PROOFS
 }
 
 fn measured(
@@ -152,7 +152,7 @@ fn growth(measured: &[Measured]) -> Alarm {
 /// What a number must rest on: how many of what.
 type Fewest = (u64, &'static str);
 const CONJECTURES: Fewest = (FEWEST_CONJECTURES, "conjectures");
-const PROOFS: Fewest = (FEWEST_PROOFS, "accepted proofs");
+const PROOFS: Fewest = (FEWEST_PROOFS, "accepted proofs that name lemmas");
 
 fn fall(
     name: &'static str,
@@ -201,7 +201,7 @@ mod tests {
         one.lengths.conclusion = Some(conclusion);
         one.diversity.statement_share = Some(distinct);
         one.diversity.effective_lemmas = Some(lemmas);
-        one.diversity.proofs = 50;
+        one.diversity.lemma_proofs = 50;
         one
     }
 
@@ -237,7 +237,7 @@ mod tests {
     fn few_conjectures_say_nothing() {
         let mut small = iteration(2, 1.0, 300.0, 0.1, 1.0);
         small.screening = Some(Screening { generated: 29, ..Screening::default() });
-        small.diversity.proofs = 29;
+        small.diversity.lemma_proofs = 29;
         assert_eq!(levels(&[], None), [Level::Unknown; 4]);
         assert_eq!(levels(std::slice::from_ref(&small), None), [Level::Unknown; 4]);
         let with_first = [iteration(1, 0.0, 30.0, 0.9, 20.0), small];

@@ -25,6 +25,9 @@ const FONT: &str = "sans-serif";
 /// Points are marked as long as they can be told apart.
 const MOST_MARKS: usize = 60;
 
+/// Their labels do not touch.
+const MOST_TICKS: f64 = 8.0;
+
 /// How large a chart is, in units of its own; the page scales it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
@@ -101,6 +104,8 @@ pub(super) fn curves(axes: Axes<'_>, series: &[Series]) -> Result<Option<String>
 
 fn draw_curves(area: &Area<'_>, axes: Axes<'_>, series: &[Series], xs: Range<f64>, ys: Range<f64>) -> Drawn {
     let font = (FONT, axes.size.font_size());
+    // Of few iterations each has its line, and nothing lies between them.
+    let ticks = (xs.end - xs.start + 1.0).min(MOST_TICKS) as usize;
     let mut chart = ChartBuilder::on(area)
         .margin(10)
         .margin_right(20)
@@ -113,7 +118,7 @@ fn draw_curves(area: &Area<'_>, axes: Axes<'_>, series: &[Series], xs: Range<f64
         .y_desc(axes.y)
         .axis_desc_style(font.into_font().color(&INK))
         .label_style(font.into_font().color(&INK))
-        .x_labels(8)
+        .x_labels(ticks)
         .y_labels(6)
         .x_label_formatter(&|x| whole(*x))
         .y_label_formatter(&|y| short(*y))

@@ -1,6 +1,7 @@
 //! The statements that were proved with the most trouble.
 
 use super::facts::Facts;
+use super::text;
 use proofloop_datasets::store::{Origin, Proof, Statement, StatementId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -89,7 +90,7 @@ fn described(
     (iteration, proof): (u32, &Proof),
 ) -> HardStatement {
     let lineage = statement.lineage.as_ref();
-    let text = proof.completion.trim_start_matches(['\n', '\r']).trim_end();
+    let text = text::dedented(&proof.completion);
     HardStatement {
         name: statement.name.clone(),
         origin: match statement.origin {
@@ -104,7 +105,7 @@ fn described(
         accepted,
         pass_rate: accepted as f64 / samples.max(1) as f64,
         text: statement.text.clone(),
-        proof: text.to_owned(),
-        proof_chars: text.trim().chars().count(),
+        proof_chars: proof.completion.trim().chars().count(),
+        proof: text,
     }
 }

@@ -62,6 +62,8 @@ pub struct Diversity {
     pub statement_share: Option<f64>,
     /// Distinct accepted proofs.
     pub proofs: u64,
+    /// Those that name a lemma.
+    pub lemma_proofs: u64,
     /// Distinct lemmas that these name.
     pub lemmas: u64,
     /// How many lemmas they name as if evenly (see [`text::effective_number`]).
@@ -131,10 +133,11 @@ impl IterationData {
 
     fn measure_proofs(&mut self, proving: &Proving) {
         let mut lemmas: BTreeMap<String, u64> = BTreeMap::new();
-        for lemma in proving.proofs.iter().flat_map(|proof| lemmas::in_proof(&proof.completion)) {
-            *lemmas.entry(lemma).or_default() += 1;
-        }
         let proofs = || proving.proofs.iter();
+        for named in proofs().map(|proof| lemmas::in_proof(&proof.completion)) {
+            self.diversity.lemma_proofs += u64::from(!named.is_empty());
+            named.into_iter().for_each(|lemma| *lemmas.entry(lemma).or_default() += 1);
+        }
         let tactics: BTreeSet<&str> =
             proofs().filter_map(|proof| text::first_tactic(&proof.completion)).collect();
         let statements: BTreeSet<StatementId> = proofs().map(|proof| proof.statement).collect();

@@ -175,7 +175,7 @@ fn busy(all: &[IterationData]) -> Result<Option<Plot>, ReportError> {
         series("generator", all, |one| one.generator_busy.map(|share| share * 100.0)),
         series("verifier farm", all, |one| one.farm_busy.map(|share| share * 100.0)),
     ];
-    curves("Busy while proving", percent("% of the time"), &shares)
+    curves("Busy while conjecturing and proving", percent("% of the time"), &shares)
 }
 
 fn verdicts(all: &[IterationData]) -> Result<Option<Plot>, ReportError> {

@@ -11,6 +11,10 @@ const HIGHLIGHTS: &[(&str, &[&str])] = &[
     ("made by proofloop", &["proofloop"]),
 ];
 
+/// A run that names no model there began with a small one of its own.
+const INITIAL: &[&str] = &["settings", "initial"];
+const NO_MODEL: &str = "nano, from random weights";
+
 /// The k of pass@k where the settings do not say.
 const KS: &[u32] = &[1, 8];
 
@@ -40,7 +44,9 @@ impl Settings {
         let mut settings = Self { text: text.to_owned(), ..Self::default() };
         let Ok(table) = text.parse::<toml::Table>() else { return settings };
         for (name, path) in HIGHLIGHTS {
-            let shown = find(&table, path).and_then(shown);
+            let without_model =
+                || (*name == "model" && find(&table, INITIAL).is_some()).then(|| NO_MODEL.to_owned());
+            let shown = find(&table, path).and_then(shown).or_else(without_model);
             settings.highlights.extend(shown.map(|value| ((*name).to_owned(), value)));
         }
         let number = |value: &toml::Value| value.as_integer();
@@ -96,6 +102,8 @@ mod tests {
         assert_eq!(Settings::read(""), Settings::default());
         let broken = Settings::read("no = [toml");
         assert_eq!((broken.text.as_str(), broken.highlights.len()), ("no = [toml", 0));
+        let nano = Settings::read("[settings.initial.sft]\nepochs = 3\n");
+        assert_eq!(nano.highlights, [("model".to_owned(), NO_MODEL.to_owned())]);
         let older = Settings::read("seed = 3\n[settings]\nablated = []\nseed = -1\nevaluation = 3\n");
         assert_eq!((older.seed, older.ks.as_slice(), older.highlights.len()), (0, KS, 1));
     }

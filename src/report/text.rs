@@ -22,6 +22,16 @@ fn comment(text: &str) -> Option<usize> {
     Some(inside.find(end).map_or(text.len(), |at| start.len() + at + end.len()))
 }
 
+/// Without blank lines around it, and without the indentation that all its lines share.
+pub(super) fn dedented(proof: &str) -> String {
+    let blank = |line: &&str| line.trim().is_empty();
+    let lines: Vec<&str> = proof.lines().skip_while(blank).collect();
+    let spaces = |line: &&str| line.len() - line.trim_start_matches(' ').len();
+    let shared = lines.iter().filter(|line| !blank(line)).map(spaces).min().unwrap_or(0);
+    let lines = lines.iter().map(|line| line.get(shared..).unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
 /// In how many things as evenly spread there would be as much variety: `exp` of the entropy of the counts (Hill's number
 /// of order 1, Hill 1973). Unlike the number of different things it hardly grows with the number of all.
 pub(super) fn effective_number(counts: &BTreeMap<String, u64>) -> Option<f64> {
@@ -49,6 +59,14 @@ mod tests {
         assert_eq!(first_tactic("\n  -- nothing"), None);
         assert_eq!(first_tactic(" /- open"), None);
         assert_eq!(first_tactic("⟨a, b⟩"), None);
+    }
+
+    #[test]
+    fn shared_indentation_goes() {
+        assert_eq!(dedented("\n  rintro h\n    simp\n\n  grind\n\n"), "rintro h\n  simp\n\ngrind");
+        assert_eq!(dedented("  \n  grind"), "grind");
+        assert_eq!(dedented(" ∎\nrfl"), " ∎\nrfl");
+        assert_eq!(dedented("\n \n"), "");
     }
 
     #[test]

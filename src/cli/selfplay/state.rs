@@ -63,10 +63,14 @@ impl Stage {
         if let Some((step, steps, _)) = self.trained {
             return Some(step as f64 / steps.max(1) as f64);
         }
-        let (sampled, judged) = (self.sampled.total as f64, self.judged.total as f64);
+        // A stage may draw more than was known at its start. Then nobody knows how much more.
+        let total = self.total_samples.filter(|total| *total >= self.sampled.total)?;
+        // Screening that goes on meanwhile has verdicts, too.
+        let (sampled, judged) = (self.sampled.total, self.judged.total.min(self.sampled.total));
         // Where samples are judged, a sample without its verdict is half done.
-        let finished = if self.judged.total == 0 { sampled } else { f64::midpoint(sampled, judged) };
-        self.total_samples.map(|total| (finished / total.max(1) as f64).min(1.0))
+        let finished =
+            if judged == 0 { sampled as f64 } else { f64::midpoint(sampled as f64, judged as f64) };
+        Some(finished / total.max(1) as f64)
     }
 }
 
@@ -92,8 +96,11 @@ pub(super) struct Picture {
 pub(super) struct State {
     iterations: u32,
     plan: VecDeque<PlannedStage>,
-    stage: Option<Stage>,
-    /// How long the last stages of each kind took, in seconds.
+    /// Those that run, in the order in which they began: one may go on while the next one runs already.
+    running: Vec<Stage>,
+    /// When the last stage was finished.
+    last_end: Duration,
+    /// How long the last stages of each kind took, in seconds; time that two stages share is counted for the first.
     took: BTreeMap<String, VecDeque<f64>>,
     solved: Option<(u64, u64)>,
     conjectures: Option<(u64, u64)>,
@@ -128,7 +135,7 @@ impl State {
                 return Some(self.finish(&planned, *seconds, summary, now));
             }
             Event::RunFinished { seconds, summary } => {
-                self.stage = None;
+                self.running.clear();
                 self.plan.clear();
                 return Some(format!("finished in {}{}", rough(*seconds), after_colon(summary)));
             }
@@ -144,7 +151,7 @@ impl State {
             self.conjectures = None;
         }
         self.last_line = now;
-        self.stage = Some(Stage {
+        self.running.push(Stage {
             planned,
             since: now,
             total_samples,
@@ -157,11 +164,19 @@ impl State {
 
     fn finish(&mut self, planned: &PlannedStage, seconds: f64, summary: &str, now: Duration) -> String {
         let line = format!("{} done in {}{}", self.place(planned), rough(seconds), after_colon(summary));
-        self.remember(&planned.stage, seconds);
+        let place = self.running.iter().position(|stage| stage.planned == *planned);
+        let stage = place.map(|place| self.running.remove(place));
+        let alone = stage.map(|stage| self.alone(&stage, now));
+        self.remember(&planned.stage, alone.unwrap_or(seconds));
         self.leave_behind(planned);
-        self.stage = None;
+        self.last_end = now;
         self.last_line = now;
         line
+    }
+
+    /// How long a stage has run without an earlier one, in seconds.
+    fn alone(&self, stage: &Stage, now: Duration) -> f64 {
+        now.saturating_sub(stage.since.max(self.last_end)).as_secs_f64()
     }
 
     /// What was planned up to this stage is over, done or not.
@@ -172,7 +187,7 @@ impl State {
     }
 
     fn count(&mut self, event: &Event, now: Duration) {
-        let Some(stage) = &mut self.stage else { return };
+        let Some(stage) = self.running.last_mut() else { return };
         if let Event::Sampled { count } = event {
             stage.sampled.add(*count, now);
         }
@@ -186,7 +201,7 @@ impl State {
     }
 
     fn line_now_and_then(&mut self, now: Duration) -> Option<String> {
-        let stage = self.stage.as_ref()?;
+        let stage = self.running.last()?;
         if now.saturating_sub(self.last_line) < BETWEEN_LINES {
             return None;
         }
@@ -201,7 +216,7 @@ impl State {
 
     /// What a terminal shows now.
     pub(super) fn picture(&self, now: Duration) -> Picture {
-        let Some(stage) = &self.stage else {
+        let Some(stage) = self.running.last() else {
             return Picture { results: self.results(), ..Picture::default() };
         };
         let since = rough(now.saturating_sub(stage.since).as_secs_f64());
@@ -232,29 +247,36 @@ impl State {
 
     /// How long the run will still take, if every kind of stage that is to come was measured before.
     fn left_seconds(&self, now: Duration) -> Option<f64> {
-        let stage = self.stage.as_ref();
-        let this = stage.map_or(Some(0.0), |stage| self.left_of(stage, now))?;
-        // Without a plan nobody knows what is to come.
-        let at = match stage {
-            Some(stage) => self.plan.iter().position(|planned| *planned == stage.planned)? + 1,
-            None if self.plan.is_empty() => return None,
-            None => 0,
+        let this = match self.running.as_slice() {
+            [] if self.plan.is_empty() => return None,
+            [] => 0.0,
+            [only] => self.left_of(only, now)?,
+            [first, others @ ..] => {
+                let others = others.iter().map(|stage| self.usual_seconds(&stage.planned.stage));
+                self.left_by_kind(first, now)? + others.sum::<Option<f64>>()?
+            }
         };
-        let rest = self.plan.range(at..).map(|planned| self.usual_seconds(&planned.stage));
-        Some(this + rest.sum::<Option<f64>>()?)
+        // Without a plan nobody knows what is to come.
+        let place = |stage: &Stage| self.plan.iter().position(|planned| *planned == stage.planned);
+        let places = self.running.iter().map(place).collect::<Option<Vec<usize>>>()?;
+        let rest = self.plan.range(places.iter().max().map_or(0, |last| last + 1)..);
+        Some(this + rest.map(|planned| self.usual_seconds(&planned.stage)).sum::<Option<f64>>()?)
     }
 
     /// By what is done of it, the more the further it is; before that, by what such stages took.
     fn left_of(&self, stage: &Stage, now: Duration) -> Option<f64> {
         let elapsed = now.saturating_sub(stage.since).as_secs_f64();
-        let by_kind = self.usual_seconds(&stage.planned.stage).map(|usual| (usual - elapsed).max(0.0));
         let done = stage.done().filter(|done| *done > 0.0);
         let by_progress = done.map(|done| (done, elapsed / done - elapsed));
-        match (by_kind, by_progress) {
+        match (self.left_by_kind(stage, now), by_progress) {
             (Some(by_kind), Some((done, left))) => Some(by_kind + (left - by_kind) * done),
             (Some(left), None) | (None, Some((_, left))) => Some(left),
             (None, None) => None,
         }
+    }
+
+    fn left_by_kind(&self, stage: &Stage, now: Duration) -> Option<f64> {
+        self.usual_seconds(&stage.planned.stage).map(|usual| (usual - self.alone(stage, now)).max(0.0))
     }
 
     fn usual_seconds(&self, stage: &str) -> Option<f64> {
@@ -277,12 +299,8 @@ fn bars(stage: &Stage, now: Duration) -> Vec<Bar> {
     let mut bars = Vec::new();
     if stage.total_samples.is_some() || stage.sampled.total > 0 {
         let message = format!("{:.1}/s", stage.sampled.per_second(now));
-        bars.push(Bar {
-            label: "sampled",
-            position: stage.sampled.total,
-            length: stage.total_samples,
-            message,
-        });
+        let length = stage.total_samples.filter(|total| *total >= stage.sampled.total);
+        bars.push(Bar { label: "sampled", position: stage.sampled.total, length, message });
     }
     if stage.judged.total > 0 {
         let share = stage.accepted as f64 / stage.judged.total as f64 * 100.0;

@@ -78,9 +78,38 @@ fn within_a_stage_progress_outweighs_the_past() {
     state.take(&Event::Sampled { count: 40 }, at(30));
     state.take(&Event::Judged { count: 30, accepted: 1 }, at(30));
     assert_eq!(left(&state, 30), Some(50.0 + 30.0));
+    state.take(&finished(1, "prove", 40.0), at(40));
     state.take(&started(1, "train", None), at(40));
     state.take(&Event::Trained { step: 30, steps: 30, loss: 1.0 }, at(45));
     assert_eq!(left(&state, 45), Some(10.0));
+}
+
+#[test]
+fn stages_that_overlap_are_counted_once() {
+    let plan = [1, 2].into_iter().flat_map(|i| ["conjecture", "prove"].map(|stage| planned(i, stage)));
+    let run = Event::RunStarted { name: "overlap".to_owned(), iterations: 2, plan: plan.collect() };
+    let mut state = after([
+        (0, run),
+        (0, started(1, "conjecture", None)),
+        (30, started(1, "prove", Some(100))),
+        (40, Event::Sampled { count: 10 }),
+    ]);
+    assert_eq!(state.picture(at(40)).bars[0].position, 10);
+    // Screening ends while proofs are drawn: these are shown on.
+    let line = state.take(&finished(1, "conjecture", 50.0), at(50));
+    assert_eq!(line.as_deref(), Some("iteration 1/2 conjecture done in 50s: 12 new proofs"));
+    state.take(&Event::Sampled { count: 200 }, at(60));
+    let picture = state.picture(at(60));
+    assert_eq!((picture.bars[0].position, picture.bars[0].length), (210, None));
+    assert!(picture.headline.starts_with("iteration 1/2 prove · 30s"), "{}", picture.headline);
+    state.take(&finished(1, "prove", 90.0), at(120));
+    // 50 s and 70 s make 120 s, not 140 s.
+    assert_eq!(left(&state, 120), Some(120.0));
+    state.take(&started(2, "conjecture", None), at(120));
+    state.take(&started(2, "prove", Some(100)), at(150));
+    assert_eq!(left(&state, 160), Some(80.0));
+    state.take(&finished(2, "conjecture", 50.0), at(170));
+    assert_eq!(left(&state, 180), Some(60.0));
 }
 
 #[test]
