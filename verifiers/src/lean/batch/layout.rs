@@ -45,6 +45,9 @@ pub enum Owner {
     Pin(usize),
     /// The text of the candidate at this position of the unit.
     Candidate(usize),
+    /// The line that ends the namespace of this candidate, on which one that is not finished is found out: an error there
+    /// is its own.
+    CandidateEnd(usize),
     /// The line that compares this candidate's theorem with its pin, by a theorem of ours.
     Compare(usize),
     /// The line that asks for that theorem: its answer is the positive evidence.
@@ -257,8 +260,7 @@ impl Builder {
         let own = self.names.candidate(index);
         self.push(Owner::Preamble, &format!("namespace {own}"));
         self.push_own(Owner::Candidate(index), item.text, item.first_own_line);
-        // The line on which an unfinished candidate is found out counts as its own.
-        self.push(Owner::Candidate(index), &format!("end {own}"));
+        self.push(Owner::CandidateEnd(index), &format!("end {own}"));
         if let (Some(statement), Some(pin)) = (item.statement, self.layout.pins[index]) {
             let prefix = format!("{}.{}", self.names.root(), self.names.group(group));
             let (name, pin) = (&statement.name, self.names.pin(pin));

@@ -57,6 +57,8 @@ pub struct Tracker<'a> {
 struct Seen {
     reached: bool,
     error: bool,
+    /// Its namespace may not have been closed.
+    unfinished: bool,
     sorry: bool,
     /// An error without a place was reported while it was read,
     lost_error: bool,
@@ -145,6 +147,10 @@ impl<'a> Tracker<'a> {
                 let own_line = i64::from(message.pos.line) + segment.own_line_offset;
                 self.of_candidate(index, message, u32::try_from(own_line).ok().filter(|line| *line > 0));
             }
+            Owner::CandidateEnd(index) => {
+                self.candidates[index].unfinished |= is_error;
+                self.of_candidate(index, message, None);
+            }
             Owner::Compare(index) => self.of_comparison(index, message),
             Owner::Check(index) => self.of_check(index, message),
             Owner::Axioms(index) => self.candidates[index].axioms = axioms(message),
@@ -185,7 +191,10 @@ impl<'a> Tracker<'a> {
 
     fn of_candidate(&mut self, index: usize, message: &LeanMessage, own_line: Option<u32>) {
         let seen = &mut self.candidates[index];
-        seen.error |= message.severity == LeanSeverity::Error;
+        let is_error = message.severity == LeanSeverity::Error;
+        seen.error |= is_error;
+        // Lean reports it where the text before ends. Only who is judged apart hangs on this text, never a verdict.
+        seen.unfinished |= is_error && message.data.contains("unexpected token 'end'");
         seen.sorry |= message.has_sorry();
         if seen.messages.len() < MESSAGES_KEPT {
             seen.messages.push(message.for_people(own_line));
@@ -302,11 +311,17 @@ impl<'a> Tracker<'a> {
         self.one_is_to_blame(&limit)
     }
 
-    /// The file was read to its end, but its scopes did not close as they should.
+    /// The file was read to its end, but its scopes did not close as they should. Under suspicion are those who were
+    /// not finished where their namespace ended, and they are halved; where there are none, the whole company is.
     fn structure_broken(&mut self) -> Vec<(usize, Outcome)> {
         let left = self.given_out.iter().filter(|done| !**done).count();
         if self.candidates.len() > 1 {
-            return self.all_left(|_| Outcome::Again { at_most: (left / 2).max(1) });
+            let suspects = self.candidates.iter().filter(|seen| seen.unfinished).count();
+            let half = |company: usize| (company / 2).max(1);
+            let others = if suspects == 0 { half(left) } else { usize::MAX };
+            let at_most =
+                |index: usize| if self.candidates[index].unfinished { half(suspects) } else { others };
+            return self.all_left(|index| Outcome::Again { at_most: at_most(index) });
         }
         let reason = if self.candidates[0].error { Reason::ElaborationError } else { Reason::Malformed };
         let messages = std::mem::take(&mut self.candidates[0].messages);

@@ -212,6 +212,28 @@ fn a_broken_structure_is_split_and_nothing_of_it_is_believed() {
     assert_eq!(run(&layout, &messages, &End::Exited), ["0 again 2", "1 again 2", "2 again 2", "3 again 2"]);
 }
 
+/// Seen with a weak prover: one unfinished `theorem x` swallowed the `end` behind it, and 17 processes were started to find
+/// out which of 384 candidates it was.
+#[test]
+fn who_was_not_finished_is_judged_apart_from_the_others() {
+    let layout = layout(&["a", "b", "c", "d"]);
+    let mut messages = (0..4).flat_map(|index| good(&layout, index)).collect::<Vec<_>>();
+    messages.push(say(&layout, Owner::CandidateEnd(1), LeanSeverity::Error, "invalid `end`"));
+    messages.push(say(
+        &layout,
+        Owner::Candidate(3),
+        LeanSeverity::Error,
+        "unexpected token 'end'; expected ':'",
+    ));
+    messages.push(say(&layout, Owner::GroupEnd(0), LeanSeverity::Error, "invalid `end`"));
+    messages.push(group_end(&layout, 0));
+    messages.push(say(&layout, Owner::End, LeanSeverity::Information, "nonce end"));
+    let all = usize::MAX;
+    let together = |index| format!("{index} again {all}");
+    let expected = [together(0), "1 again 1".to_owned(), together(2), "3 again 1".to_owned()];
+    assert_eq!(run(&layout, &messages, &End::Exited), expected);
+}
+
 #[test]
 fn what_is_not_the_candidates_fault_is_unavailable() {
     let layout = layout(&["a"]);

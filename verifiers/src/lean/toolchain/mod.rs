@@ -1,5 +1,6 @@
 //! Finding a Lean: a Lake project's, a native one, or the one that `proofloop setup` installs from npm.
 
+mod glue;
 pub mod native;
 pub mod npm;
 
