@@ -1,8 +1,10 @@
 //! What the model is shown before the first round: the shown proofs, as prover and as conjecturer examples.
 
+use super::alike::Alike;
 use super::chance;
 use super::lemmas;
 use super::prompts::{PromptStyle, Role, Seed};
+use super::statement;
 use proofloop_datasets::store::{ExampleRecord, Statement, StatementId};
 use std::collections::BTreeMap;
 
@@ -38,41 +40,64 @@ pub(super) fn examples(
     seed: u64,
 ) -> Vec<ExampleRecord> {
     let mut examples: Vec<ExampleRecord> = Vec::new();
-    let mut push = |role: Role, statement: StatementId, prompt: String, completion: String| {
-        let ordinal = u32::try_from(examples.len()).unwrap_or(u32::MAX);
-        let role = role.name().to_owned();
-        examples.push(ExampleRecord {
-            iteration: 0,
-            ordinal,
-            role,
-            statement,
-            prompt,
-            completion,
-            weight: 1.0,
-        });
-    };
     for one in shown {
         let Statement { id, header, text, .. } = one.statement;
-        push(Role::Prover, *id, style.prover(header, text), style.proof_answer(one.proof));
+        push(&mut examples, Role::Prover, *id, (style.prover(header, text), style.proof_answer(one.proof)));
     }
     for (index, later) in shown.iter().enumerate() {
         for (earlier, lemma) in partners(shown, index, trivial_pairs, seed) {
-            let Statement { header, text, .. } = shown[earlier].statement;
-            let prompt = style.conjecturer(&Seed {
-                header,
-                lemma: &lemma,
-                statement: text,
-                proof: shown[earlier].proof,
-            });
-            push(
-                Role::Conjecturer,
-                later.statement.id,
-                prompt,
-                style.conjecture_answer(&later.statement.text),
-            );
+            let earlier = &shown[earlier];
+            conjecturer(&mut examples, style, (earlier.statement, earlier.proof, &lemma), later.statement);
         }
     }
     examples
+}
+
+/// Adds, for each of the statements that may be learnt from, those `count` others before it that are most like it. Where
+/// prompts show the seed's proof, the others are those whose proof may be shown.
+pub(super) fn add_alike(
+    examples: &mut Vec<ExampleRecord>,
+    training: &[&Statement],
+    style: PromptStyle,
+    count: usize,
+) {
+    if count == 0 {
+        return;
+    }
+    let texts: Vec<String> = training.iter().map(|one| statement::without_name(&one.text)).collect();
+    let alike = Alike::new(texts.iter().map(String::as_str));
+    let may_stand_before = |&index: &usize| !style.shows_seed_s_proof() || training[index].known.is_some();
+    let seeds: Vec<usize> = (0..training.len()).filter(may_stand_before).collect();
+    for (index, &later) in training.iter().enumerate() {
+        for seed in alike.nearest(index, &seeds, count) {
+            let seed = training[seed];
+            let proof = seed.known.as_deref().unwrap_or_default();
+            conjecturer(examples, style, (seed, proof, lemmas::TRIVIAL), later);
+        }
+    }
+}
+
+/// Adds an example of a conjecture that is made from a statement, its proof and a lemma.
+fn conjecturer(
+    examples: &mut Vec<ExampleRecord>,
+    style: PromptStyle,
+    (seed, proof, lemma): (&Statement, &str, &str),
+    conjecture: &Statement,
+) {
+    let seed = Seed { header: &seed.header, lemma, statement: &seed.text, proof };
+    let answer = style.conjecture_answer(&conjecture.text);
+    push(examples, Role::Conjecturer, conjecture.id, (style.conjecturer(&seed), answer));
+}
+
+fn push(
+    examples: &mut Vec<ExampleRecord>,
+    role: Role,
+    statement: StatementId,
+    (prompt, completion): (String, String),
+) {
+    let ordinal = u32::try_from(examples.len()).unwrap_or(u32::MAX);
+    let role = role.name().to_owned();
+    examples.push(ExampleRecord { iteration: 0, ordinal, role, statement, prompt, completion, weight: 1.0 });
 }
 
 /// What `later` is paired with: earlier statements, each with a lemma.
@@ -150,5 +175,19 @@ mod tests {
         3 conjecturer: "conjecture Nat.add_zero\ntheorem (n : Nat) : n + 0 = n := by\n" -> "(n : Nat) : 0 + (n + 0) = n"
         4 conjecturer: "conjecture \ntheorem (n : Nat) : n + 0 = n := by\n" -> "(n : Nat) : 0 + (n + 0) = n"
         "#);
+        let mut more = Vec::new();
+        let training: Vec<&Statement> = statements.iter().collect();
+        add_alike(&mut more, &training, PromptStyle::Plain, 1);
+        let pairs: Vec<String> =
+            more.iter().map(|example| format!("{:?} -> {:?}", example.prompt, example.completion)).collect();
+        insta::assert_snapshot!(pairs.join("\n"), @r#"
+        "conjecture \ntheorem (n : Nat) : n + 1 = n := by\n" -> "(n : Nat) : n + 0 = n"
+        "conjecture \ntheorem (n : Nat) : n + 0 = n := by\n" -> "(n : Nat) : n + 1 = n"
+        "conjecture \ntheorem (n : Nat) : n + 0 = n := by\n" -> "(p : Prop) : p → p"
+        "conjecture \ntheorem (n : Nat) : n + 0 = n := by\n" -> "(n : Nat) : 0 + (n + 0) = n"
+        "#);
+        let mut shown_only = Vec::new();
+        add_alike(&mut shown_only, &training, PromptStyle::Stp, 1);
+        assert!(shown_only.iter().all(|example| !example.prompt.contains("theorem b ")));
     }
 }

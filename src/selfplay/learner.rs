@@ -6,8 +6,8 @@ use super::listener::Listener;
 use crate::model::nano::{self, TOKENIZER_FILE};
 use crate::model::{Decoder, SaveOptions, Tokenizer, files};
 use crate::train::{
-    AdamWConfig, Batching, Checkpoints, Decay, EncodeOptions, Examples, Finish, Plan, Schedule, Settings,
-    TooLong, Trainer,
+    AdamWConfig, Batching, Checkpoints, Decay, EncodeOptions, Example, Examples, Finish, Plan, Schedule,
+    Settings, TooLong, Trainer, part_tokens,
 };
 use candle_core::{DType, Device};
 use proofloop_datasets::store::ExampleRecord;
@@ -16,9 +16,6 @@ use std::fs;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
-
-/// A step is cut into parts of about so many tokens, so that every core has some and memory is bounded.
-const PART_TOKENS: usize = 1024;
 
 /// Steps between checkpoints of a round that is being learnt.
 const SAVE_EVERY: u64 = 50;
@@ -130,7 +127,7 @@ impl Learner<'_> {
         let one = const { NonZeroUsize::new(1).expect("not 0") };
         let checkpoints = Checkpoints::open(folder, one)?;
         let latest = checkpoints.latest()?;
-        let plan_settings = self.settings(settings, steps);
+        let plan_settings = self.settings(settings, steps, &read.examples);
         let mut trainer = match &latest {
             Some(latest) => Trainer::resume(model, &read.examples, plan_settings, latest)?,
             None => Trainer::new(model, &read.examples, plan_settings)?,
@@ -189,7 +186,10 @@ impl Learner<'_> {
         Ok(read)
     }
 
-    fn settings(&self, settings: &LearnSettings, steps: u64) -> Settings {
+    fn settings(&self, settings: &LearnSettings, steps: u64, examples: &[Example]) -> Settings {
+        let tokens: u64 = examples.iter().map(|example| example.tokens.len() as u64).sum();
+        let count = examples.len() as u64;
+        let in_step = tokens * (settings.batch.get() as u64).min(count) / count.max(1);
         let warmup_steps = settings.warmup_steps.min(steps.saturating_sub(1));
         let decay = match settings.cosine_floor {
             Some(floor) => Decay::Cosine { total_steps: steps, floor },
@@ -198,7 +198,7 @@ impl Learner<'_> {
         Settings {
             seed: self.seed,
             batch_examples: settings.batch,
-            micro_batch_tokens: const { NonZeroUsize::new(PART_TOKENS).expect("not 0") },
+            micro_batch_tokens: part_tokens(in_step),
             batching: Batching::Bucketed,
             replicas: self.compute.threads,
             recompute_layers: false,

@@ -14,6 +14,7 @@
 //!
 //! Nothing here knows commands or terminals: what happens is told to a [`Listener`].
 
+mod alike;
 mod busy;
 mod chance;
 mod embed;

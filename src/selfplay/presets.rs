@@ -75,11 +75,11 @@ fn tactics(list: &[&str]) -> Vec<String> {
     list.iter().map(|tactic| (*tactic).to_owned()).collect()
 }
 
-/// Ten epochs over a few hundred examples: what the nano model needs to write Lean that parses.
+/// Eight epochs over some hundred examples: what the nano model needs to write Lean that parses.
 fn nano_sft() -> SftSettings {
     SftSettings {
         learn: LearnSettings {
-            epochs: 10,
+            epochs: 8,
             min_steps: 1,
             batch: count(16),
             learning_rate: 1e-3,
@@ -89,7 +89,8 @@ fn nano_sft() -> SftSettings {
             max_gradient_norm: Some(1.0),
             max_tokens: 512,
         },
-        trivial_pairs: 1,
+        trivial_pairs: 0,
+        nearest_pairs: 1,
     }
 }
 
@@ -134,6 +135,8 @@ fn nano(seed: u64) -> Settings {
             first_round: count(4),
             samples: count(4),
             temperature: 1.0,
+            // Hotter, half of what so small a model says does not parse.
+            conjecture_temperature: 0.5,
             max_proof_tokens: count(128),
             plain_proofs_only: true,
             max_conjecture_tokens: count(128),
@@ -221,12 +224,13 @@ fn stp_paper(seed: u64) -> Settings {
         },
         initial: Initial {
             model: None,
-            sft: Some(SftSettings { learn: large_learn(1e-4, 20), trivial_pairs: 0 }),
+            sft: Some(SftSettings { learn: large_learn(1e-4, 20), trivial_pairs: 0, nearest_pairs: 0 }),
         },
         sampling: SamplingSettings {
             first_round: count(64),
             samples: count(32),
             temperature: 1.0,
+            conjecture_temperature: 1.0,
             max_proof_tokens: count(1024),
             plain_proofs_only: false,
             max_conjecture_tokens: count(1024),

@@ -58,6 +58,12 @@ impl PromptStyle {
         }
     }
 
+    /// Whether the conjecturer's prompt holds the seed's proof.
+    #[must_use]
+    pub fn shows_seed_s_proof(self) -> bool {
+        self == Self::Stp
+    }
+
     /// Strings that end an answer and are not part of it.
     #[must_use]
     pub fn stops(self, role: Role) -> Vec<String> {

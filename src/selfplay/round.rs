@@ -79,7 +79,7 @@ impl Run<'_> {
     }
 
     pub(super) fn prover_sampling(&self) -> Sampling {
-        self.sampling(self.settings.sampling.max_proof_tokens, self.settings.prompts.stops(Role::Prover))
+        self.sampling(Role::Prover)
     }
 
     /// Conjectures and proofs of a round.
@@ -278,10 +278,7 @@ impl Run<'_> {
         inputs: &[ConjectureInput],
         total: usize,
     ) -> Vec<Request> {
-        let sampling = self.sampling(
-            self.settings.sampling.max_conjecture_tokens,
-            self.settings.prompts.stops(Role::Conjecturer),
-        );
+        let sampling = self.sampling(Role::Conjecturer);
         let each = NonZeroUsize::new(total / inputs.len().max(1)).unwrap_or(ONE);
         let request = |(place, input): (usize, &ConjectureInput)| Request {
             prompt: all

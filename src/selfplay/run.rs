@@ -14,6 +14,7 @@ use super::judge::Judge;
 use super::learner::{self, Base, Compute, Learner, Learnt};
 use super::listener::Listener;
 use super::problems;
+use super::prompts::Role;
 use super::rollout::{Job, Rollouts, Sampler};
 use super::settings::{From, Settings};
 use crate::generate::{CandleGenerator, EngineOptions, Sampling};
@@ -202,8 +203,11 @@ impl Run<'_> {
             let topic = |problem: &Problem| Some((problem.name.clone(), problem.metadata.topic.clone()?));
             let topics: BTreeMap<String, String> = problems.iter().filter_map(topic).collect();
             let shown = initial::shown(&statements, &topics);
-            let examples =
+            let mut examples =
                 initial::examples(&shown, self.settings.prompts, sft.trivial_pairs, self.settings.seed);
+            let held_out = Some(self.settings.problems.held_out);
+            let training: Vec<&Statement> = statements.iter().filter(|one| one.split != held_out).collect();
+            initial::add_alike(&mut examples, &training, self.settings.prompts, sft.nearest_pairs);
             if self.settings.initial.model.is_none() {
                 self.train_tokenizer(&statements, &examples)?;
             }
@@ -304,8 +308,13 @@ impl Run<'_> {
         })?))
     }
 
-    pub(super) fn sampling(&self, max_tokens: NonZeroUsize, stop: Vec<String>) -> Sampling {
-        Sampling { temperature: self.settings.sampling.temperature, max_tokens, stop, ..Sampling::default() }
+    pub(super) fn sampling(&self, role: Role) -> Sampling {
+        let settings = &self.settings.sampling;
+        let (temperature, max_tokens) = match role {
+            Role::Prover => (settings.temperature, settings.max_proof_tokens),
+            Role::Conjecturer => (settings.conjecture_temperature, settings.max_conjecture_tokens),
+        };
+        Sampling { temperature, max_tokens, stop: self.settings.prompts.stops(role), ..Sampling::default() }
     }
 
     pub(super) fn sampler<'b>(

@@ -68,6 +68,9 @@ pub struct SftSettings {
     /// A conjecturer example is an earlier problem with a lemma of its proof, and a later one whose proof names that lemma
     /// too; of those without such a partner, so many earlier ones of the same subject stand with the trivial lemma.
     pub trivial_pairs: usize,
+    /// Besides, every training problem, proved or not, stands with the trivial lemma behind so many others that are most like
+    /// it: a small model learns to keep most of a statement and to change a part of it.
+    pub nearest_pairs: usize,
 }
 
 /// How samples are drawn.
@@ -78,8 +81,10 @@ pub struct SamplingSettings {
     pub first_round: NonZeroUsize,
     /// And in later ones.
     pub samples: NonZeroUsize,
-    /// Of both roles.
+    /// Of the prover.
     pub temperature: f64,
+    /// Of the conjecturer.
+    pub conjecture_temperature: f64,
     /// The longest proof.
     pub max_proof_tokens: NonZeroUsize,
     /// Whether a proof that is more than one plain declaration is rejected without asking Lean: such a candidate can't share a

@@ -11,6 +11,21 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::example::Example;
 
+/// A step is cut into at most this many parts, so that so many cores have something to do.
+const PARTS: u64 = 16;
+/// But into none of fewer tokens, which would take longer than they need.
+const LEAST_PART_TOKENS: u64 = 256;
+/// And into none of more, which would take memory.
+const MOST_PART_TOKENS: u64 = 8192;
+
+/// How many tokens should go through the model together where a step has `in_step` of them.
+#[must_use]
+pub fn part_tokens(in_step: u64) -> NonZeroUsize {
+    let parts = (in_step / LEAST_PART_TOKENS).clamp(1, PARTS);
+    let part = in_step.div_ceil(parts).clamp(1, MOST_PART_TOKENS);
+    NonZeroUsize::new(part as usize).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// How the examples of a step share rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batching {

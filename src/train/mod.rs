@@ -21,7 +21,7 @@ mod replicas;
 mod schedule;
 mod trainer;
 
-pub use batch::{Batching, Cursor};
+pub use batch::{Batching, Cursor, part_tokens};
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use error::{Result, TrainError};
 pub use example::{EncodeOptions, Example, Examples, TooLong, hold_out, read_examples, read_texts};

@@ -13,18 +13,11 @@ use super::{Args, BatchingName, ScheduleName};
 use crate::model::Decoder;
 use crate::train::{
     AdamWConfig, Batching, Checkpoint, Checkpoints, Decay, Finish, Plan, Schedule, Settings, TrainError,
-    Trainer,
+    Trainer, part_tokens,
 };
 use anyhow::Context;
 use std::num::{NonZeroU64, NonZeroUsize};
 use tokio_util::sync::CancellationToken;
-
-/// A step is cut into at most this many parts, so that so many cores have something to do.
-const PARTS: u64 = 16;
-/// But into none of fewer tokens, which would take longer than they need.
-const LEAST_PART_TOKENS: u64 = 256;
-/// And into none of more, which would take memory.
-const MOST_PART_TOKENS: u64 = 8192;
 
 /// Runs it. Blocks.
 pub(super) fn run(args: &Args, cancel: &CancellationToken) -> anyhow::Result<Exit> {
@@ -80,14 +73,12 @@ fn resolve(identity: &Identity, method: &Method, prepared: &Prepared, data: &Dat
     let in_epoch = examples.div_ceil(identity.batch as u64);
     let steps = method.steps.unwrap_or_else(|| in_epoch.saturating_mul(method.epochs.unwrap_or(1)));
     let in_step = data.tokens() * (identity.batch as u64).min(examples) / examples.max(1);
-    let parts = (in_step / LEAST_PART_TOKENS).clamp(1, PARTS);
-    let part = in_step.div_ceil(parts).min(MOST_PART_TOKENS);
     let count = |parameters: &crate::model::Parameters| parameters.values().map(|var| var.elem_count()).sum();
     Resolved {
         steps,
         warmup_steps: method.warmup_steps.unwrap_or((steps / 20).min(100)),
         max_tokens: prepared.encode.max_tokens,
-        micro_batch_tokens: method.micro_batch_tokens.unwrap_or(part as usize),
+        micro_batch_tokens: method.micro_batch_tokens.unwrap_or_else(|| part_tokens(in_step).get()),
         examples: data.learnt.len(),
         eval_examples: data.held_out.len(),
         tokens: data.tokens(),
