@@ -95,7 +95,11 @@ fn check_tokens(text: &str, tokens: &[Token<'_>]) -> Result<(), Unparsable> {
 fn proposition(tokens: &[Token<'_>]) -> Result<usize, Unparsable> {
     let mut open: Vec<&str> = Vec::new();
     let mut colon = None;
-    for token in tokens {
+    let is_cons = |index: usize| {
+        let next = tokens.get(index + 1);
+        next.is_some_and(|next| next.text == ":" && next.offset == tokens[index].offset + 1)
+    };
+    for (index, token) in tokens.iter().enumerate() {
         match token.text {
             "(" => open.push(")"),
             "[" => open.push("]"),
@@ -106,6 +110,9 @@ fn proposition(tokens: &[Token<'_>]) -> Result<usize, Unparsable> {
                 return Err(Unparsable::Unbalanced);
             }
             ")" | "]" | "}" | "⟩" | "⦄" => {}
+            ":" if open.is_empty() && colon.is_none() && is_cons(index) => {
+                return Err(Unparsable::Binder("::".to_owned()));
+            }
             ":" if open.is_empty() && colon.is_none() => colon = Some(token.offset),
             other if open.is_empty() && colon.is_none() => {
                 return Err(Unparsable::Binder(other.to_owned()));
@@ -213,6 +220,8 @@ mod tests {
         assert_eq!(refused("(a : Nat) : "), Unparsable::NoProposition);
         assert_eq!(refused("(a : Nat"), Unparsable::Unbalanced);
         assert_eq!(refused("(a : Nat]) : a = a"), Unparsable::Unbalanced);
+        // Found by the property below: to Lean that is one token.
+        assert_eq!(refused("::()«»"), Unparsable::Binder("::".to_owned()));
         assert_eq!(refused("(a : Nat) : a = a end"), Unparsable::Forbidden("a command".to_owned()));
         for answer in [
             ": True theorem u : False",

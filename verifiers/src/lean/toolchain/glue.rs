@@ -135,11 +135,10 @@ mod tests {
     #[test]
     fn only_exports_that_nothing_names_are_left_out() {
         let changed = change(known()).expect("known");
-        let rest = changed.split_once(";var ").expect("the list").1;
         let expected = format!(
-            "_main,_a,_c;_a();{ASSIGNMENTS}_main=M[\"_main\"]=e[\"main\"];_a=e[\"a\"];_c=e[\"c\"].value}}var d=\"_c\""
+            ";var _main,_a,_c;_a();{ASSIGNMENTS}_main=M[\"_main\"]=e[\"main\"];_a=e[\"a\"];_c=e[\"c\"].value}}var d=\"_c\""
         );
-        assert_eq!(rest, expected);
+        assert!(changed.ends_with(&expected), "{changed}");
     }
 
     #[test]
