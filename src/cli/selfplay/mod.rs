@@ -25,8 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use view::View;
 
-/// The generator's samples come in bursts, and a unit of the npm Lean takes about 7 CPU seconds to start, as much as a
-/// hundred and fifty of them: so it waits for more of them.
+/// The generator's samples come in bursts, and a unit of the npm Lean takes about 7 CPU seconds to start and more to warm up,
+/// as much as some hundred of them: so it waits for more of them.
 const LINGER: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 
