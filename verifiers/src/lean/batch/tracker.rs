@@ -316,7 +316,8 @@ impl<'a> Tracker<'a> {
     fn structure_broken(&mut self) -> Vec<(usize, Outcome)> {
         let left = self.given_out.iter().filter(|done| !**done).count();
         if self.candidates.len() > 1 {
-            let suspects = self.candidates.iter().filter(|seen| seen.unfinished).count();
+            let open = self.candidates.iter().zip(&self.given_out).filter(|(_, given_out)| !**given_out);
+            let suspects = open.filter(|(seen, _)| seen.unfinished).count();
             let half = |company: usize| (company / 2).max(1);
             let others = if suspects == 0 { half(left) } else { usize::MAX };
             let at_most =
