@@ -17,6 +17,25 @@ use std::hash::{Hash, Hasher};
 /// by chance: of miniF2F's 488, a third share 13 tokens with Lean Workbook, and ten share 30.
 pub const DEFAULT_NGRAM: usize = 30;
 
+/// Two problems share pieces by chance where they begin with the same hypotheses (that a relation is transitive is thirty
+/// tokens). So the shared pieces must be this part of the pieces of the one that has fewer, in percent.
+pub const DEFAULT_SHARE: usize = 50;
+
+/// What counts as a shared piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// The length of pieces in tokens; 0 looks for none.
+    pub ngram: usize,
+    /// The least part of the pieces of one problem that must be shared, in percent; 0 reports a single one.
+    pub share: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { ngram: DEFAULT_NGRAM, share: DEFAULT_SHARE }
+    }
+}
+
 /// A piece that stands in more problems than this of the second set is boilerplate, and no sign of anything.
 const MAX_HOLDERS: usize = 500;
 
@@ -31,6 +50,8 @@ pub enum How {
     Pieces {
         /// How many different ones.
         shared: usize,
+        /// How many the problem has that has fewer.
+        of: usize,
     },
 }
 
@@ -66,11 +87,10 @@ pub struct Overlap {
     pub boilerplate: usize,
 }
 
-/// Compares every problem of one set with every problem of another. `ngram` is the length of pieces in tokens;
-/// 0 looks for none.
+/// Compares every problem of one set with every problem of another.
 #[must_use]
-pub fn find(first: &[Problem], second: &[Problem], ngram: usize) -> Overlap {
-    let index = Index::new(second, ngram);
+pub fn find(first: &[Problem], second: &[Problem], settings: Settings) -> Overlap {
+    let index = Index::new(second, settings.ngram);
     let mut overlap = Overlap::default();
     for (at, problem) in first.iter().enumerate() {
         let subject = Subject::of(problem);
@@ -83,15 +103,19 @@ pub fn find(first: &[Problem], second: &[Problem], ngram: usize) -> Overlap {
         add(index.exact.get(&subject.exact), How::Exact);
         add(index.equivalent.get(&subject.equivalent), How::Equivalent);
         let mut shared: BTreeMap<usize, usize> = BTreeMap::new();
-        for piece in subject.pieces(ngram) {
-            match index.pieces.get(&piece) {
+        let pieces = subject.pieces(settings.ngram);
+        for piece in &pieces {
+            match index.pieces.get(piece) {
                 Some(places) if places.len() > MAX_HOLDERS => overlap.boilerplate += 1,
                 Some(places) => places.iter().for_each(|place| *shared.entry(*place).or_default() += 1),
                 None => {}
             }
         }
         for (place, shared) in shared {
-            found.entry(place).or_insert(How::Pieces { shared });
+            let of = pieces.len().min(index.sizes[place]);
+            if shared * 100 >= of * settings.share {
+                found.entry(place).or_insert(How::Pieces { shared, of });
+            }
         }
         overlap.pairs.extend(found.into_iter().map(|(place, how)| Pair { first: at, second: place, how }));
     }
@@ -103,16 +127,25 @@ struct Index {
     exact: HashMap<[u8; 32], Vec<usize>>,
     equivalent: HashMap<[u8; 32], Vec<usize>>,
     pieces: HashMap<u64, Vec<usize>>,
+    /// How many pieces each problem has.
+    sizes: Vec<usize>,
 }
 
 impl Index {
     fn new(problems: &[Problem], ngram: usize) -> Self {
-        let mut index = Self { exact: HashMap::new(), equivalent: HashMap::new(), pieces: HashMap::new() };
+        let mut index = Self {
+            exact: HashMap::new(),
+            equivalent: HashMap::new(),
+            pieces: HashMap::new(),
+            sizes: Vec::new(),
+        };
         for (at, problem) in problems.iter().enumerate() {
             let subject = Subject::of(problem);
             index.exact.entry(subject.exact).or_default().push(at);
             index.equivalent.entry(subject.equivalent).or_default().push(at);
-            for piece in subject.pieces(ngram) {
+            let pieces = subject.pieces(ngram);
+            index.sizes.push(pieces.len());
+            for piece in pieces {
                 let holders = index.pieces.entry(piece).or_default();
                 // One more than counts, so that it is known for boilerplate.
                 if holders.len() <= MAX_HOLDERS {
@@ -283,7 +316,7 @@ mod tests {
 
     fn how(one: &Problem, other: &Problem, ngram: usize) -> Option<How> {
         let both = |one: &Problem, other: &Problem| {
-            find(std::slice::from_ref(one), std::slice::from_ref(other), ngram)
+            find(std::slice::from_ref(one), std::slice::from_ref(other), Settings { ngram, share: 0 })
                 .pairs
                 .first()
                 .map(|pair| pair.how)
@@ -329,7 +362,9 @@ mod tests {
             "",
             "theorem b (k : Int) (u v : Nat) (g : u < v) (z : 0 < k) : u * u + 2 * u * v + v * v < 5 := by",
         );
-        assert!(matches!(how(&one, &other, 12), Some(How::Pieces { shared }) if shared > 1));
+        assert!(
+            matches!(how(&one, &other, 12), Some(How::Pieces { shared, of }) if shared > 1 && of > shared)
+        );
         assert_eq!(how(&one, &other, 30), None);
         // The same shape with the variables crossed is another piece.
         let crossed = lean("", "theorem c (u v : Nat) : u * v + 2 * u * v + v * u < 5 := by");
@@ -369,9 +404,10 @@ mod tests {
     fn boilerplate_is_no_overlap_and_is_counted() {
         let text = |number: usize| format!("theorem a : f a a a a a a a a a a a a = {number} := by");
         let many: Vec<Problem> = (0..=MAX_HOLDERS).map(|number| lean("", &text(number))).collect();
-        let overlap = find(&[lean("", &text(MAX_HOLDERS + 1))], &many, 10);
+        let overlap = find(&[lean("", &text(MAX_HOLDERS + 1))], &many, Settings { ngram: 10, share: 50 });
         assert!(overlap.pairs.is_empty() && overlap.boilerplate > 0, "{overlap:?}");
-        let overlap = find(&[lean("", &text(MAX_HOLDERS + 1))], &many[1..], 10);
+        let overlap =
+            find(&[lean("", &text(MAX_HOLDERS + 1))], &many[1..], Settings { ngram: 10, share: 50 });
         assert_eq!((overlap.pairs.len(), overlap.boilerplate), (MAX_HOLDERS, 0));
     }
 }

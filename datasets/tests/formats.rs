@@ -104,7 +104,7 @@ fn bare_lean_statements_get_the_header_of_the_field() {
     assert_eq!(lean(&closed).statement, "theorem plus_1 : ∀ a b : ℝ, a + b = b + a := by");
     assert_eq!(closed.split, Split::Train);
     let workbook = sample(Format::LeanWorkbook);
-    assert_eq!(lean(&workbook[0]).statement, "theorem lean_workbook_7 (a : ℝ) : 0 ≤ a ^ 2 := by");
+    assert_eq!(lean(&workbook[0]).statement, "theorem lean_workbook_7 (a : ℝ) : 0 ≤ a ^ 2  := by");
     assert_eq!(workbook[0].informal, "/-- Squares are not negative. -/\n");
     assert_eq!(workbook[0].known.as_deref(), Some("\n  positivity"));
     assert_eq!((workbook[1].name.as_str(), workbook[1].known.as_deref()), ("lean_workbook_8", None));
@@ -301,8 +301,8 @@ const BROKEN: &[(Format, &str, &str, &str)] = &[
     (Format::LeanClosed, "plus_1", "plus 1", "field `name`: `plus 1` is no name of a theorem"),
     (
         Format::LeanWorkbook,
-        ":= by sorry",
-        ":= by simp",
+        ":=  by sorry",
+        ":=  by simp",
         "field `formal_statement`: it is no theorem that ends in",
     ),
     (Format::ProofNet, ":= sorry", "", "field `formal_statement`: it is no theorem that ends in"),

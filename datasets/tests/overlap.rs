@@ -1,6 +1,6 @@
 //! Contamination: every planted duplicate is found, and nothing among statements that differ.
 
-use proofloop_datasets::overlap::{DEFAULT_NGRAM, How, find};
+use proofloop_datasets::overlap::{How, Settings, find};
 use proofloop_datasets::{Kind, LeanProblem, Problem, Split, workbook};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -105,7 +105,7 @@ fn every_planted_duplicate_among_200_is_found_and_nothing_else() {
     assert!(changed.count() > 60, "almost every statement has a variable to rename");
     // The planted ones lie among others that are of no concern.
     let training: Vec<Problem> = planted.iter().cloned().chain(all[200..].iter().cloned()).collect();
-    let found = find(test, &training, DEFAULT_NGRAM);
+    let found = find(test, &training, Settings::default());
     for number in 0..200 {
         let pairs: Vec<_> = found.pairs.iter().filter(|pair| pair.first == number).collect();
         assert_eq!(pairs.len(), 1, "{}: {pairs:?}", lean(&planted[number]).statement);
@@ -126,24 +126,25 @@ fn every_planted_duplicate_among_200_is_found_and_nothing_else() {
 fn nothing_is_found_among_400_statements_that_differ() {
     let all = workbook();
     let (first, second) = all[..400].split_at(200);
-    assert_eq!(find(first, second, DEFAULT_NGRAM).pairs, []);
+    assert_eq!(find(first, second, Settings::default()).pairs, []);
     // Nor at any other cut.
     let (even, odd): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(at, _)| at % 2 == 0);
     let strip =
         |list: Vec<(usize, Problem)>| list.into_iter().map(|(_, problem)| problem).collect::<Vec<_>>();
-    let found = find(&strip(even), &strip(odd), DEFAULT_NGRAM);
+    let found = find(&strip(even), &strip(odd), Settings::default());
     assert!(found.pairs.iter().all(|pair| matches!(pair.how, How::Pieces { .. })), "{:?}", found.pairs);
 }
 
 #[test]
 fn the_order_of_what_is_found_is_that_of_the_sets() {
     let all = workbook();
-    let found = find(&all[..50], &all[..50], 0);
+    let none = Settings { ngram: 0, share: 0 };
+    let found = find(&all[..50], &all[..50], none);
     assert_eq!(
         found.pairs.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(),
         (0..50).map(|at| (at, at)).collect::<Vec<_>>()
     );
-    assert_eq!(found, find(&all[..50], &all[..50], 0));
+    assert_eq!(found, find(&all[..50], &all[..50], none));
 }
 
 proptest! {
@@ -154,7 +155,7 @@ proptest! {
         let claim = format!("{}{}{}", "P ∧ ".repeat(front), "x + y * 2 = y * 2 + x ∧ z ^ 3 < x * z", " ∧ Q".repeat(back));
         let one = with(problem, "a", format!("theorem a (x y z : Nat) : {claim} := by"));
         let other = with(problem, "b", "theorem b (u v w : Nat) : R → u + v * 2 = v * 2 + u ∧ w ^ 3 < u * w := by".to_owned());
-        let found = find(&[one], &[other], 16);
+        let found = find(&[one], &[other], Settings { ngram: 16, share: 0 });
         prop_assert!(matches!(found.pairs[..], [pair] if matches!(pair.how, How::Pieces { .. })), "{:?}", found);
     }
 }

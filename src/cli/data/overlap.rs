@@ -4,7 +4,7 @@ use super::super::exit::Exit;
 use super::super::output;
 use super::super::problem_source::{Broken, PartArgs, ReadArgs, Source};
 use comfy_table::{Table, presets};
-use proofloop_datasets::overlap::{self, DEFAULT_NGRAM, How, Pair};
+use proofloop_datasets::overlap::{self, DEFAULT_NGRAM, DEFAULT_SHARE, How, Pair, Settings};
 use proofloop_datasets::{Problem, Split};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Compared is what is asked: names, words, solutions, splits, imports and options stay out. `exact` is letter by letter,
-`equivalent` up to white space and (Lean) the names of bound variables, `n-gram` a shared piece of N tokens.
+`equivalent` up to white space and (Lean) the names of bound variables, `n-gram` that at least half of one's pieces of N tokens stand in the other.
 
 Exit code: 0 nothing is shared, 1 something is, 2 a data set cannot be read.")]
 pub(super) struct Args {
@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// Length of shared pieces in tokens; 0 looks for none
     #[arg(long, value_name = "N", default_value_t = DEFAULT_NGRAM)]
     n: usize,
+    /// Shared pieces must be this part of one problem's pieces, in percent; 0 tells of a single one
+    #[arg(long, value_name = "PERCENT", default_value_t = DEFAULT_SHARE)]
+    share: usize,
     /// Only problems of this split of the first data set
     #[arg(long, value_name = "SPLIT", value_parser = super::super::problem_source::split)]
     first_split: Option<Split>,
@@ -43,7 +46,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let first = read(&args.first, args.first_split, &args.reading)?;
     let second = read(&args.second, args.second_split, &args.reading)?;
-    let found = overlap::find(&first, &second, args.n);
+    let found = overlap::find(&first, &second, Settings { ngram: args.n, share: args.share });
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["how", args.first.as_str(), args.second.as_str(), "shared pieces"]);
@@ -52,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         if args.json {
             output::data(&object(args, pair, one, other).to_string())?;
         }
-        let shared = shared(pair.how).map(|shared| shared.to_string()).unwrap_or_default();
+        let shared = shared(pair.how).unwrap_or_default();
         table.add_row([pair.how.name(), &one.name, &other.name, &shared]);
     }
     if !args.json && !found.pairs.is_empty() {
@@ -77,9 +80,9 @@ fn read(text: &str, split: Option<Split>, reading: &ReadArgs) -> anyhow::Result<
     Ok(Source::of(text, reading)?.select(text, &part, Broken::Refuse)?.problems)
 }
 
-fn shared(how: How) -> Option<usize> {
+fn shared(how: How) -> Option<String> {
     match how {
-        How::Pieces { shared } => Some(shared),
+        How::Pieces { shared, of } => Some(format!("{shared} of {of}")),
         How::Exact | How::Equivalent => None,
     }
 }
