@@ -10,10 +10,10 @@ use crate::rename;
 pub(super) fn problem(fields: &Fields, given: &Given) -> Result<Problem, Cause> {
     // Some records are cut at the default value of a parameter. Put together again, the text says where the proof is.
     let whole = format!("{} :={}", fields.non_empty("formal_statement")?, fields.non_empty("proof")?);
-    let start = rename::proof_start(&whole).ok_or_else(|| Cause::BadValue {
-        field: "formal_statement",
-        detail: "it is no theorem".to_owned(),
-    })?;
+    let start = rename::proof_start(&whole).filter(|start| !has_cases(&whole[..*start]));
+    // By equations (`| [] => …`), or with a `:=` that belongs to something else.
+    let why = "its statement and its proof cannot be told apart".to_owned();
+    let start = start.ok_or(Cause::NoProblem { why })?;
     let imports = fields.optional_texts("imports")?;
     let header: String = imports.iter().map(|module| format!("import {module}\n")).collect();
     Ok(Problem {
@@ -28,4 +28,9 @@ pub(super) fn problem(fields: &Fields, given: &Given) -> Result<Problem, Cause> 
             ..Metadata::default()
         },
     })
+}
+
+/// A line of a proof by equations. A statement with a `match` over several lines is taken for one, too.
+fn has_cases(statement: &str) -> bool {
+    statement.lines().any(|line| line.trim_start().starts_with("| "))
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Compared is what is asked: names, words, solutions, splits, imports and options stay out. `exact` is letter by letter,
-`equivalent` up to white space and (Lean) the names of bound variables, `n-gram` that at least half of one's pieces of N tokens stand in the other.
+`equivalent` up to white space and (Lean) the names of bound variables, `n-gram` that --share percent of one's pieces of N tokens stand in the other.
 
 Exit code: 0 nothing is shared, 1 something is, 2 a data set cannot be read.")]
 pub(super) struct Args {
