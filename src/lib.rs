@@ -5,9 +5,11 @@
 pub mod cli;
 pub mod evaluate;
 pub mod export;
+pub mod fetch;
 pub mod generate;
 pub mod model;
 pub mod records;
 pub mod report;
 pub mod selfplay;
+mod tls;
 pub mod train;

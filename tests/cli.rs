@@ -5,6 +5,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/export.rs"]
 mod export;
 #[path = "cli/generate.rs"]
@@ -577,7 +579,7 @@ fn help_documents_the_interface() {
     let directory = directory();
     let ran = run(directory.path(), &["--help"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    for command in ["setup", "doctor", "verify", "train", "generate", "bench"] {
+    for command in ["setup", "doctor", "verify", "train", "generate", "data", "bench"] {
         assert!(ran.out.contains(&format!("\n  {command} ")), "{command}: {}", ran.out);
     }
     let ran = run(directory.path(), &["verify", "--help"]);

@@ -143,6 +143,18 @@ pub enum Cause {
         /// Where.
         first: FirstUse,
     },
+    /// The record is sound, and yet it is no problem that anybody could solve or judge.
+    #[error("it is no problem: {why}")]
+    NoProblem {
+        /// Why not.
+        why: String,
+    },
+    /// No reader knows what is in the file.
+    #[error("no reader for it: {what}")]
+    UnknownFormat {
+        /// What was found instead.
+        what: String,
+    },
     /// The file holds no record at all.
     #[error("the file holds no record")]
     Empty,

@@ -26,8 +26,12 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A statement to prove.
+    /// A statement to prove in Lean 4.
     Lean(LeanProblem),
+    /// A Lean 4 text with gaps: definitions to write, and theorems to prove about them.
+    LeanGaps(LeanGaps),
+    /// A statement to prove in Isabelle/HOL.
+    Isabelle(IsabelleProblem),
     /// A program to write.
     Python(PythonProblem),
 }
@@ -38,6 +42,27 @@ pub struct LeanProblem {
     /// Imports, options, `open`s and definitions before the statement; may be empty.
     pub header: String,
     /// The statement, to be continued by a proof: ends in `:= by` or `:=`, perhaps with white space after it.
+    pub statement: String,
+}
+
+/// A Lean 4 text in which every `sorry` is to be replaced: an answer or a program, and the proofs about it. What is
+/// asked cannot be judged by a theorem alone, for whoever answers chooses what the theorem is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeanGaps {
+    /// Imports, `open`s and definitions that are given; may be empty.
+    pub header: String,
+    /// Definitions and theorems in their order, with `sorry` wherever something is to be written.
+    pub text: String,
+}
+
+/// An Isabelle statement to prove. Symbols are written as in `.thy` files (`\<and>`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsabelleProblem {
+    /// Theories that the statement's theory imports, without quotation marks; at least one.
+    pub imports: Vec<String>,
+    /// Definitions between `begin` and the statement; mostly empty.
+    pub header: String,
+    /// The statement, from its keyword to the end of its claim: a proof may follow.
     pub statement: String,
 }
 
@@ -63,6 +88,58 @@ pub enum PythonProblem {
         /// Further tests that the data set keeps apart; may be empty.
         challenge_tests: Vec<String>,
     },
+    /// EvalPlus: `prompt + completion` defines `entry_point`, which must give what `prompt + oracle` gives.
+    InputsAndOracle {
+        /// Imports, helpers, signature and docstring (HumanEval+), or the question as a docstring (MBPP+).
+        prompt: String,
+        /// Name of the function under test.
+        entry_point: String,
+        /// The completion that is taken for right.
+        oracle: String,
+        /// Statements that an input must pass to be allowed; may be empty.
+        contract: String,
+        /// The data set's own inputs: each the JSON text of a list of arguments, as published. MBPP+ writes tuples, sets
+        /// and complex numbers as lists and texts, and leaves it to EvalPlus to know for which tasks.
+        base_inputs: Vec<String>,
+        /// The inputs that EvalPlus adds, in the same form; may be empty.
+        plus_inputs: Vec<String>,
+        /// Floating-point results may differ by this much, as a decimal number; `0` for not at all.
+        tolerance: String,
+    },
+    /// A program that reads standard input and writes standard output (APPS).
+    StdinStdout {
+        /// Text that the program may go on from; may be empty.
+        starter: String,
+        /// At least one.
+        cases: Vec<IoCase>,
+    },
+    /// A program whose function, or method of a class `Solution`, is called (APPS with `fn_name`).
+    Calls {
+        /// Name of the function or method.
+        entry_point: String,
+        /// Text that the program may go on from; may be empty.
+        starter: String,
+        /// At least one.
+        cases: Vec<CallCase>,
+    },
+}
+
+/// One input and the output that is expected for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IoCase {
+    /// Given to the program as standard input.
+    pub stdin: String,
+    /// Expected standard output.
+    pub stdout: String,
+}
+
+/// One call and the result that is expected of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCase {
+    /// The JSON text of the list of arguments, as published.
+    pub arguments: String,
+    /// The JSON text of the result, as published. APPS often wraps it in a list of one.
+    pub result: String,
 }
 
 /// A part of a data set.
@@ -88,6 +165,18 @@ impl Split {
             "valid" | "validation" | "val" | "dev" => Some(Self::Valid),
             "test" => Some(Self::Test),
             "prompt" => Some(Self::Prompt),
+            _ => None,
+        }
+    }
+
+    /// The split of a task of MBPP, which is by number: 1-10 prompt, 11-510 test, 511-600 validation, 601-974 train.
+    #[must_use]
+    pub fn of_mbpp(number: u64) -> Option<Self> {
+        match number {
+            1..=10 => Some(Self::Prompt),
+            11..=510 => Some(Self::Test),
+            511..=600 => Some(Self::Valid),
+            601..=974 => Some(Self::Train),
             _ => None,
         }
     }
@@ -152,16 +241,25 @@ impl Problem {
             Kind::Lean(LeanProblem { header, statement }) => {
                 parts.texts(&["lean", header, statement]);
             }
-            Kind::Python(PythonProblem::HumanEval { prompt, entry_point, test }) => {
-                parts.texts(&["python-humaneval", prompt, entry_point, test]);
+            Kind::LeanGaps(LeanGaps { header, text }) => parts.texts(&["lean-gaps", header, text]),
+            Kind::Isabelle(IsabelleProblem { imports, header, statement }) => {
+                parts.texts(&["isabelle", header, statement]);
+                parts.list(imports);
             }
-            Kind::Python(PythonProblem::Asserts { setup, tests, challenge_tests }) => {
-                parts.texts(&["python-asserts", setup]);
-                parts.list(tests);
-                parts.list(challenge_tests);
-            }
+            Kind::Python(problem) => parts.python(problem),
         }
         ContentHash(parts.finish())
+    }
+
+    /// What sort of answer is wanted, in one word: `lean`, `lean-gaps`, `isabelle` or `python`.
+    #[must_use]
+    pub fn language(&self) -> &'static str {
+        match &self.kind {
+            Kind::Lean(_) => "lean",
+            Kind::LeanGaps(_) => "lean-gaps",
+            Kind::Isabelle(_) => "isabelle",
+            Kind::Python(_) => "python",
+        }
     }
 }
 
@@ -188,6 +286,42 @@ impl Parts {
     fn list(&mut self, texts: &[String]) {
         self.number(texts.len());
         texts.iter().for_each(|text| self.text(text));
+    }
+
+    fn python(&mut self, problem: &PythonProblem) {
+        match problem {
+            PythonProblem::HumanEval { prompt, entry_point, test } => {
+                self.texts(&["python-humaneval", prompt, entry_point, test]);
+            }
+            PythonProblem::Asserts { setup, tests, challenge_tests } => {
+                self.texts(&["python-asserts", setup]);
+                self.list(tests);
+                self.list(challenge_tests);
+            }
+            PythonProblem::InputsAndOracle {
+                prompt,
+                entry_point,
+                oracle,
+                contract,
+                base_inputs,
+                plus_inputs,
+                tolerance,
+            } => {
+                self.texts(&["python-oracle", prompt, entry_point, oracle, contract, tolerance]);
+                self.list(base_inputs);
+                self.list(plus_inputs);
+            }
+            PythonProblem::StdinStdout { starter, cases } => {
+                self.texts(&["python-stdio", starter]);
+                self.number(cases.len());
+                cases.iter().for_each(|case| self.texts(&[&case.stdin, &case.stdout]));
+            }
+            PythonProblem::Calls { entry_point, starter, cases } => {
+                self.texts(&["python-calls", entry_point, starter]);
+                self.number(cases.len());
+                cases.iter().for_each(|case| self.texts(&[&case.arguments, &case.result]));
+            }
+        }
     }
 
     fn number(&mut self, number: usize) {
@@ -242,6 +376,28 @@ mod tests {
     fn moving_text_between_parts_changes_the_hash() {
         assert_ne!(lean("ab", "c").content_hash(), lean("a", "bc").content_hash());
         assert_ne!(asserts(&["a", "b"], &[]).content_hash(), asserts(&["a"], &["b"]).content_hash());
+    }
+
+    #[test]
+    fn the_same_texts_in_two_forms_have_two_hashes() {
+        let stdio = |pairs: &[(&str, &str)]| {
+            let case = |(stdin, stdout): &(&str, &str)| IoCase {
+                stdin: (*stdin).to_owned(),
+                stdout: (*stdout).to_owned(),
+            };
+            let cases = pairs.iter().map(case).collect();
+            PythonProblem::StdinStdout { starter: String::new(), cases }
+        };
+        let calls = PythonProblem::Calls {
+            entry_point: String::new(),
+            starter: String::new(),
+            cases: vec![CallCase { arguments: "a".to_owned(), result: "b".to_owned() }],
+        };
+        let hash = |python| Problem { kind: Kind::Python(python), ..lean("", "") }.content_hash();
+        assert_ne!(hash(stdio(&[("a", "b")])), hash(calls));
+        assert_ne!(hash(stdio(&[("a", "b")])), hash(stdio(&[("a", "b"), ("a", "b")])));
+        let gaps = Kind::LeanGaps(LeanGaps { header: "a".to_owned(), text: "b".to_owned() });
+        assert_ne!(Problem { kind: gaps, ..lean("", "") }.content_hash(), lean("a", "b").content_hash());
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn count(problems: &[Problem], split: Split) -> usize {
 fn lean(problem: &Problem) -> &LeanProblem {
     match &problem.kind {
         Kind::Lean(lean) => lean,
-        Kind::Python(_) => panic!("{} is not Lean", problem.name),
+        Kind::LeanGaps(_) | Kind::Isabelle(_) | Kind::Python(_) => panic!("{} is not Lean", problem.name),
     }
 }
 

@@ -15,7 +15,7 @@ fn everything() -> Vec<Problem> {
 fn statement(problem: &Problem) -> &str {
     match &problem.kind {
         Kind::Lean(lean) => &lean.statement,
-        Kind::Python(_) => panic!("{} is not Lean", problem.name),
+        Kind::LeanGaps(_) | Kind::Isabelle(_) | Kind::Python(_) => panic!("{} is not Lean", problem.name),
     }
 }
 

@@ -2,13 +2,11 @@
 
 use super::exit::{Exit, UsageError};
 use super::output;
+use super::whole_file;
 use crate::export::{Column, ExportError, JsonlWriter, ParquetWriter, RowWriter, What};
 use crate::selfplay::Record;
 use crate::selfplay::prompts::PromptStyle;
-use anyhow::Context;
 use proofloop_datasets::store::{RunStore, StoreError};
-use std::ffi::OsString;
-use std::fs::{self, File};
 use std::io::{BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
@@ -125,29 +123,8 @@ fn open(run: &Path) -> anyhow::Result<RunStore> {
     }
 }
 
-/// Writes beside the file and renames: whoever reads it finds what was there or all that is new.
 fn to_file(run: &Run, format: Format, out: &Path) -> anyhow::Result<u64> {
-    // A device would be replaced by a file, too.
-    if out.exists() && !out.is_file() {
-        return Err(UsageError(format!("cannot write `{}`: it is not a file", out.display())).into());
-    }
-    let cannot = || format!("cannot write `{}`", out.display());
-    let mut partial = OsString::from(out);
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let file = File::create(&partial).with_context(|| UsageError(cannot()))?;
-    let written = (|| {
-        let buffer = BufWriter::with_capacity(1 << 20, file);
-        let (rows, mut buffer) = write(run, writer(format, run.what.columns(), buffer)?)?;
-        buffer.flush().and_then(|()| buffer.get_ref().sync_all()).with_context(cannot)?;
-        fs::rename(&partial, out).with_context(cannot)?;
-        Ok(rows)
-    })();
-    if written.is_err() {
-        // The first error is the one to report.
-        drop(fs::remove_file(&partial));
-    }
-    written
+    whole_file::write(out, |buffer| Ok(write(run, writer(format, run.what.columns(), buffer)?)?))
 }
 
 fn writer<W: Write + Send + 'static>(

@@ -2,18 +2,21 @@
 
 mod bench;
 mod compute;
+mod data;
 mod doctor;
 pub mod exit;
 mod export;
 mod farm;
 mod generate;
 mod output;
+mod problem_source;
 mod report;
 mod selfplay;
 mod setup;
 mod signals;
 mod train;
 mod verify;
+mod whole_file;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -44,6 +47,8 @@ enum Command {
     Export(export::Args),
     /// Draw a run: one HTML page with what it learnt, what it cost, and whether it collapses
     Report(report::Args),
+    /// Data sets: list, show, validate, convert, fetch, and find what two of them share
+    Data(Box<data::Args>),
     /// Measure this machine: the verifier beside hand-made baselines, the model beside PyTorch
     #[command(subcommand)]
     Bench(bench::Command),
@@ -94,6 +99,7 @@ pub fn main() -> ExitCode {
             Command::Selfplay(args) => selfplay::run(*args).await,
             Command::Export(args) => export::run(&args),
             Command::Report(args) => report::run(&args),
+            Command::Data(args) => data::run(*args).await,
             Command::Bench(command) => bench::run(command).await,
         }
     });

@@ -2,10 +2,13 @@
 
 use super::exit::{Exit, UsageError};
 use super::farm::NoGuest;
+use crate::fetch::FetchError;
 use crate::generate::GenerateError;
 use crate::selfplay::SelfPlayError;
 use crate::train::TrainError;
 use proofloop_datasets::ReadError;
+use proofloop_datasets::errata::ErrataError;
+use proofloop_datasets::registry::RegistryError;
 use proofloop_datasets::store::StoreError;
 use proofloop_verifiers::install::InstallError;
 use proofloop_verifiers::lean::toolchain::ToolchainError;
@@ -71,13 +74,15 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
         let no_project = |error: &ToolchainError| matches!(error, ToolchainError::NoProject { .. });
         let is_input = cause.is::<UsageError>()
             || cause.is::<ReadError>()
+            || cause.is::<ErrataError>()
             || cause.downcast_ref::<ToolchainError>().is_some_and(no_project);
         let by_run = || cause.downcast_ref::<SelfPlayError>().and_then(of_a_run);
         let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
         let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
         let by_store = || cause.downcast_ref::<StoreError>().map(of_store);
+        let by_registry = || cause.downcast_ref::<RegistryError>().map(of_registry);
         let known = is_input.then_some(Exit::Input).or_else(by_run).or_else(by_training);
-        known.or_else(by_generating).or_else(by_store)
+        known.or_else(by_generating).or_else(by_store).or_else(by_registry)
     });
     known.unwrap_or(Exit::Infrastructure)
 }
@@ -124,6 +129,16 @@ fn of_store(error: &StoreError) -> Exit {
     if is_input { Exit::Input } else { Exit::Infrastructure }
 }
 
+fn of_registry(error: &RegistryError) -> Exit {
+    match error {
+        RegistryError::Unknown { .. }
+        | RegistryError::Missing { .. }
+        | RegistryError::OtherHash { .. }
+        | RegistryError::Read(_) => Exit::Input,
+        RegistryError::Io { .. } => Exit::Infrastructure,
+    }
+}
+
 /// What one prompt, or all, failed of.
 pub(super) fn of_generating(error: &GenerateError) -> Exit {
     match error {
@@ -152,6 +167,8 @@ pub(super) fn hint(error: &anyhow::Error) -> Option<&'static str> {
             .or_else(|| cause.downcast_ref::<InstallError>().and_then(InstallError::hint))
             .or_else(|| cause.downcast_ref::<TrainError>().and_then(training_hint))
             .or_else(|| cause.downcast_ref::<GenerateError>().and_then(generating_hint))
+            .or_else(|| cause.downcast_ref::<RegistryError>().and_then(registry_hint))
+            .or_else(|| cause.downcast_ref::<FetchError>().and_then(fetch_hint))
     })
 }
 
@@ -188,5 +205,32 @@ fn generating_hint(error: &GenerateError) -> Option<&'static str> {
         | GenerateError::Rejected { .. }
         | GenerateError::NoAnswer { .. }
         | GenerateError::Interrupted { .. } => None,
+    }
+}
+
+fn registry_hint(error: &RegistryError) -> Option<&'static str> {
+    match error {
+        RegistryError::Missing { .. } => Some(
+            "`proofloop data fetch NAME` brings it; --data-dir or PROOFLOOP_DATA says where it is already",
+        ),
+        RegistryError::OtherHash { .. } => Some("--allow-other-hash reads it all the same"),
+        RegistryError::Unknown { .. } => {
+            Some("`proofloop data list` describes them; a file is named by its path")
+        }
+        RegistryError::Io { .. } | RegistryError::Read(_) => None,
+    }
+}
+
+fn fetch_hint(error: &FetchError) -> Option<&'static str> {
+    match error {
+        FetchError::Unreachable { .. } | FetchError::Silent { .. } => Some(
+            "without a network, get the file elsewhere and put it where the message says; --mirror names another host",
+        ),
+        FetchError::Address { .. }
+        | FetchError::Tls(_)
+        | FetchError::Status { .. }
+        | FetchError::TooLong { .. }
+        | FetchError::OtherHash { .. }
+        | FetchError::Write { .. } => None,
     }
 }

@@ -1,12 +1,16 @@
 //! Typed access to the fields of one JSON object, with errors that name the field.
 
 use crate::error::Cause;
-use crate::json::Checked;
+use crate::json::{self, Checked};
 use serde_json::{Map, Value};
 
 /// The fields of one record.
 #[derive(Debug)]
-pub struct Fields(Map<String, Value>);
+pub struct Fields {
+    fields: Map<String, Value>,
+    /// The text that was parsed, where it is at hand; otherwise empty.
+    text: String,
+}
 
 impl Fields {
     /// From the text of one JSON object.
@@ -15,6 +19,19 @@ impl Fields {
     /// [`Cause`] if it is no JSON, no object, or has a key twice.
     pub fn parse(text: &str) -> Result<Self, Cause> {
         serde_json::from_str(text).map_err(|error| json_cause(&error)).and_then(Self::from_checked)
+    }
+
+    /// From a line that holds one JSON object, whose text is kept for [`Fields::raw`].
+    ///
+    /// # Errors
+    /// As [`Fields::parse`].
+    pub(super) fn from_line(line: String) -> Result<Self, Cause> {
+        Self::parse(&line).map(|fields| Self { text: line, ..fields })
+    }
+
+    /// From fields that are known.
+    pub(super) fn from_map(fields: Map<String, Value>) -> Self {
+        Self { fields, text: String::new() }
     }
 
     /// From a JSON value.
@@ -26,7 +43,7 @@ impl Fields {
             return Err(Cause::RepeatedKey { key });
         }
         match checked.value {
-            Value::Object(fields) => Ok(Self(fields)),
+            Value::Object(fields) => Ok(Self { fields, text: String::new() }),
             other
             @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                 Err(Cause::NotAnObject { found: type_name(&other) })
@@ -107,12 +124,40 @@ impl Fields {
         self.present(field)
     }
 
+    /// The text of a field's value as it stands in the record; `None` if it is missing or null. A number of twenty digits
+    /// keeps them all here, where a [`Value`] rounds it.
+    pub(super) fn raw(&self, field: &'static str) -> Option<String> {
+        let value = self.present(field)?;
+        Some(json::member(&self.text, field).map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// The whole record as a value of ours.
+    pub(super) fn parsed<T: serde::de::DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_value(Value::Object(self.fields.clone()))
+    }
+
+    /// Whether the field is there, be it null.
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
+    /// The fields' names for a message, the first few of them.
+    pub(super) fn listed(&self) -> String {
+        const MAX_NAMES: usize = 8;
+        let short = |name: &String| format!("`{}`", name.chars().take(40).collect::<String>());
+        let mut names: Vec<String> = self.fields.keys().take(MAX_NAMES).map(short).collect();
+        if self.fields.len() > MAX_NAMES {
+            names.push("…".to_owned());
+        }
+        if names.is_empty() { "(none)".to_owned() } else { names.join(", ") }
+    }
+
     fn required(&self, field: &'static str) -> Result<&Value, Cause> {
-        self.0.get(field).ok_or(Cause::MissingField { field })
+        self.fields.get(field).ok_or(Cause::MissingField { field })
     }
 
     fn present(&self, field: &'static str) -> Option<&Value> {
-        self.0.get(field).filter(|value| !value.is_null())
+        self.fields.get(field).filter(|value| !value.is_null())
     }
 }
 

@@ -1,15 +1,15 @@
 //! human-eval: one task per line.
 
+use super::Given;
 use super::fields::Fields;
 use crate::error::Cause;
-use crate::problem::{Kind, Metadata, Problem, PythonProblem, Split};
+use crate::problem::{Kind, Metadata, Problem, PythonProblem};
 
-pub(super) fn problem(fields: &Fields, source: &str) -> Result<Problem, Cause> {
+pub(super) fn problem(fields: &Fields, given: &Given) -> Result<Problem, Cause> {
     Ok(Problem {
         name: fields.non_empty("task_id")?.to_owned(),
-        // The file has no splits: it is a test set.
-        split: Split::Test,
-        source: source.to_owned(),
+        split: given.split(),
+        source: given.source.clone(),
         kind: Kind::Python(PythonProblem::HumanEval {
             prompt: fields.text("prompt")?.to_owned(),
             entry_point: fields.non_empty("entry_point")?.to_owned(),

@@ -1,11 +1,12 @@
 //! DeepSeek-Prover JSONL and its relatives.
 
 use super::fields::Fields;
+use super::{Given, split_named};
 use crate::error::Cause;
-use crate::problem::{Kind, LeanProblem, Metadata, Problem, Split};
+use crate::problem::{Kind, LeanProblem, Metadata, Problem};
 use crate::rename::statement_start;
 
-pub(super) fn problem(fields: &Fields, source: &str) -> Result<Problem, Cause> {
+pub(super) fn problem(fields: &Fields, given: &Given) -> Result<Problem, Cause> {
     let informal = fields.optional_text("informal_prefix")?.unwrap_or_default();
     let formal_statement = fields.non_empty("formal_statement")?;
     let known = match fields.optional_text("proof")? {
@@ -14,8 +15,11 @@ pub(super) fn problem(fields: &Fields, source: &str) -> Result<Problem, Cause> {
     };
     Ok(Problem {
         name: fields.non_empty("name")?.to_owned(),
-        split: split(fields.text("split")?)?,
-        source: source.to_owned(),
+        split: match given.split {
+            Some(_) => given.split_of(fields)?,
+            None => split_named(fields.text("split")?)?,
+        },
+        source: given.source.clone(),
         kind: Kind::Lean(lean_problem(fields.optional_text("header")?, informal, formal_statement)),
         known: known.map(str::to_owned),
         informal: informal.to_owned(),
@@ -25,13 +29,6 @@ pub(super) fn problem(fields: &Fields, source: &str) -> Result<Problem, Cause> {
             origin: fields.optional_text("source")?.map(str::to_owned),
             license: fields.optional_text("license")?.map(str::to_owned),
         },
-    })
-}
-
-fn split(name: &str) -> Result<Split, Cause> {
-    Split::from_name(name).ok_or_else(|| Cause::BadValue {
-        field: "split",
-        detail: format!("`{}` is no split that we know", name.chars().take(40).collect::<String>()),
     })
 }
 

@@ -1,20 +1,21 @@
 //! MBPP, full (JSONL) and sanitized (one array).
 
+use super::Given;
 use super::fields::Fields;
 use crate::error::Cause;
 use crate::problem::{Kind, Metadata, Problem, PythonProblem, Split};
 
-pub(super) fn problem(fields: &Fields, source: &str) -> Result<Problem, Cause> {
+pub(super) fn problem(fields: &Fields, given: &Given) -> Result<Problem, Cause> {
     let setup = fields.optional_text("test_setup_code")?.unwrap_or_default().to_owned();
-    build(fields, source, "text", setup)
+    build(fields, given, "text", setup)
 }
 
-pub(super) fn sanitized_problem(fields: &Fields, source: &str) -> Result<Problem, Cause> {
+pub(super) fn sanitized_problem(fields: &Fields, given: &Given) -> Result<Problem, Cause> {
     let setup = fields.optional_texts("test_imports")?.join("\n");
-    build(fields, source, "prompt", setup)
+    build(fields, given, "prompt", setup)
 }
 
-fn build(fields: &Fields, source: &str, words: &'static str, setup: String) -> Result<Problem, Cause> {
+fn build(fields: &Fields, given: &Given, words: &'static str, setup: String) -> Result<Problem, Cause> {
     let number = fields.number("task_id")?;
     let tests = fields.texts("test_list")?;
     if tests.is_empty() {
@@ -23,7 +24,7 @@ fn build(fields: &Fields, source: &str, words: &'static str, setup: String) -> R
     Ok(Problem {
         name: format!("MBPP/{number}"),
         split: split(number)?,
-        source: source.to_owned(),
+        source: given.source.clone(),
         kind: Kind::Python(PythonProblem::Asserts {
             setup,
             tests,
@@ -35,13 +36,7 @@ fn build(fields: &Fields, source: &str, words: &'static str, setup: String) -> R
     })
 }
 
-/// The split is by number, as its authors say it: 1-10 prompt, 11-510 test, 511-600 validation, 601-974 train.
 fn split(number: u64) -> Result<Split, Cause> {
-    match number {
-        1..=10 => Ok(Split::Prompt),
-        11..=510 => Ok(Split::Test),
-        511..=600 => Ok(Split::Valid),
-        601..=974 => Ok(Split::Train),
-        _ => Err(Cause::BadValue { field: "task_id", detail: format!("{number} is not from 1 to 974") }),
-    }
+    let detail = || format!("{number} is not from 1 to 974");
+    Split::of_mbpp(number).ok_or_else(|| Cause::BadValue { field: "task_id", detail: detail() })
 }

@@ -2,42 +2,44 @@
 //!
 //! Every reader is an iterator of `Result<Problem, ReadError>`: a bad record is reported with its file, line and
 //! field, and the records after it are still read. Blank lines are passed over. A file without any record is an
-//! error of its own, so that a wrong path or an empty download is not taken for a small data set.
+//! error of its own, so that a wrong path or an empty download is not taken for a small data set. A record that is
+//! sound and yet no problem (a specification without a theorem) is [`Cause::NoProblem`], with the reason.
 
+mod apps;
+mod eval_plus;
 pub mod fields;
+mod format;
 mod human_eval;
+mod human_eval_lean;
+mod isabelle;
 mod lean;
+mod lean_dojo;
+mod lean_file;
+mod lean_workbook;
+mod library;
 mod mbpp;
+mod minicodeprops;
+mod own;
+mod proofnet;
+mod putnam;
+mod records;
+mod statement;
+mod vericoding;
+mod verina;
+
+pub use format::Format;
+pub use records::MAX_WHOLE_FILE_BYTES;
+pub use statement::MATHLIB_HEADER;
 
 use crate::error::{Cause, FirstUse, Place, ReadError};
-use crate::json::Checked;
-use crate::lines::{BoundedLines, LineProblem};
-use crate::problem::Problem;
+use crate::lines::LineProblem;
+use crate::problem::{Problem, Split};
 use fields::Fields;
-use flate2::bufread::MultiGzDecoder;
+use records::{Records, decompressed};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-
-/// A file that must be read whole (a JSON array) may have this many bytes.
-pub const MAX_WHOLE_FILE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// A published format. Each may be gzip-compressed, which is told by the content and not by the file's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// DeepSeek-Prover JSONL and its relatives: `name`, `split`, `formal_statement`; optional `header`,
-    /// `informal_prefix`, `proof` or `formal_proof`, `topic`, `difficulty`, `source`, `license`. Without a `header`,
-    /// what stands before the statement in `formal_statement` becomes the header (Goedel-Prover-V2). Our workbook
-    /// and the core-Lean files are of this format.
-    LeanJsonl,
-    /// human-eval JSONL: `task_id`, `prompt`, `entry_point`, `canonical_solution`, `test`.
-    HumanEval,
-    /// MBPP JSONL: `task_id`, `text`, `code`, `test_list`, `test_setup_code`, `challenge_test_list`.
-    Mbpp,
-    /// MBPP sanitized, one JSON array: `task_id`, `prompt`, `code`, `test_list`, `test_imports`.
-    MbppSanitized,
-}
 
 /// What to do with a record whose name was used before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,6 +58,12 @@ pub struct Options {
     pub source: Option<String>,
     /// What to do with a record whose name was used before.
     pub duplicate_names: DuplicateNames,
+    /// What a record belongs to that names no split; [`Format::default_split`] if `None`, but
+    /// [`Format::LeanJsonl`] then insists on a `split`.
+    pub split: Option<Split>,
+    /// The header of Lean records that have none; [`MATHLIB_HEADER`] if `None`. Only formats whose records are bare
+    /// statements look at it: `lean-dojo`, `lean-workbook`, `lean-closed`.
+    pub header: Option<String>,
 }
 
 /// Opens a file.
@@ -78,17 +86,20 @@ pub fn from_reader(
     format: Format,
     options: &Options,
 ) -> Problems {
-    let source = options.source.clone().unwrap_or_else(|| stem(path));
     let records = match decompressed(reader) {
         Err(error) => Records::failed(LineProblem::Io(error).into()),
-        Ok(reader) => match format {
-            Format::LeanJsonl | Format::HumanEval | Format::Mbpp => Records::Lines(BoundedLines::new(reader)),
-            Format::MbppSanitized => Records::array(reader),
-        },
+        Ok(reader) => records(reader, format),
+    };
+    let of_path = (format == Format::LeanFile).then(|| split_of_path(path)).flatten();
+    let given = Given {
+        source: options.source.clone().unwrap_or_else(|| stem(path)),
+        split: options.split.or(of_path),
+        default_split: format.default_split(),
+        header: options.header.clone().unwrap_or_else(|| MATHLIB_HEADER.to_owned()),
     };
     Problems {
         path: path.to_owned(),
-        source,
+        given,
         format,
         duplicate_names: options.duplicate_names,
         records,
@@ -98,10 +109,68 @@ pub fn from_reader(
     }
 }
 
+fn records(mut reader: Box<dyn BufRead + Send>, format: Format) -> Records {
+    match format {
+        Format::LeanJsonl
+        | Format::LeanDojo
+        | Format::LeanClosed
+        | Format::Putnam
+        | Format::PutnamOpen
+        | Format::MiniCodeProps
+        | Format::Library
+        | Format::Verina
+        | Format::Vericoding
+        | Format::HumanEvalLean
+        | Format::Isabelle
+        | Format::HumanEval
+        | Format::EvalPlus
+        | Format::Mbpp
+        | Format::Apps
+        | Format::Problem => Records::lines(reader),
+        Format::LeanFile => Records::theorems(reader),
+        // Published in both forms.
+        Format::LeanWorkbook | Format::ProofNet | Format::PutnamWords | Format::MbppSanitized => {
+            match format::is_array(&mut reader) {
+                Ok(true) => Records::array(reader),
+                Ok(false) => Records::lines(reader),
+                Err(cause) => Records::failed(cause),
+            }
+        }
+    }
+}
+
+/// What a reader is told besides the record.
+#[derive(Debug)]
+struct Given {
+    source: String,
+    split: Option<Split>,
+    default_split: Split,
+    header: String,
+}
+
+impl Given {
+    /// The split of a record that names none.
+    fn split(&self) -> Split {
+        self.split.unwrap_or(self.default_split)
+    }
+
+    /// The split that a record names, or that of those that name none.
+    fn split_of(&self, fields: &Fields) -> Result<Split, Cause> {
+        fields.optional_text("split")?.map_or(Ok(self.split()), split_named)
+    }
+}
+
+fn split_named(name: &str) -> Result<Split, Cause> {
+    Split::from_name(name).ok_or_else(|| Cause::BadValue {
+        field: "split",
+        detail: format!("`{}` is no split that we know", name.chars().take(40).collect::<String>()),
+    })
+}
+
 /// Iterator over the problems of a file.
 pub struct Problems {
     path: PathBuf,
-    source: String,
+    given: Given,
     format: Format,
     duplicate_names: DuplicateNames,
     records: Records,
@@ -140,74 +209,52 @@ impl Iterator for Problems {
 
 impl Problems {
     fn problem(&mut self, place: Place, fields: &Fields) -> Result<Problem, Cause> {
-        let problem = match self.format {
-            Format::LeanJsonl => lean::problem(fields, &self.source)?,
-            Format::HumanEval => human_eval::problem(fields, &self.source)?,
-            Format::Mbpp => mbpp::problem(fields, &self.source)?,
-            Format::MbppSanitized => mbpp::sanitized_problem(fields, &self.source)?,
-        };
+        let problem = self.read(fields)?;
         let number = match place {
             Place::Line(number) | Place::Item(number) => number,
             Place::File => 0,
         };
-        let first = *self.seen.entry(problem.name.clone()).or_insert(number);
         match self.duplicate_names {
-            DuplicateNames::Reject if first != number => {
-                Err(Cause::DuplicateName { name: problem.name, first: FirstUse::Record(first) })
-            }
-            DuplicateNames::Reject | DuplicateNames::Allow => Ok(problem),
-        }
-    }
-}
-
-/// Where records come from.
-enum Records {
-    Lines(BoundedLines<Box<dyn BufRead + Send>>),
-    Items(std::iter::Enumerate<std::vec::IntoIter<Checked>>),
-    Failed(Option<Cause>),
-}
-
-impl Records {
-    fn failed(cause: Cause) -> Self {
-        Self::Failed(Some(cause))
-    }
-
-    fn array(reader: impl Read) -> Self {
-        let mut text = Vec::new();
-        match reader.take(MAX_WHOLE_FILE_BYTES + 1).read_to_end(&mut text) {
-            Err(error) => Self::failed(LineProblem::Io(error).into()),
-            Ok(length) if length as u64 > MAX_WHOLE_FILE_BYTES => {
-                Self::failed(Cause::FileTooLong { limit_bytes: MAX_WHOLE_FILE_BYTES })
-            }
-            Ok(0) => Self::Items(Vec::new().into_iter().enumerate()),
-            Ok(_) => match serde_json::from_slice::<Vec<Checked>>(&text) {
-                Ok(items) => Self::Items(items.into_iter().enumerate()),
-                Err(error) => Self::failed(fields::json_cause(&error)),
+            DuplicateNames::Allow => Ok(problem),
+            DuplicateNames::Reject => match *self.seen.entry(problem.name.clone()).or_insert(number) {
+                first if first == number => Ok(problem),
+                first => Err(Cause::DuplicateName { name: problem.name, first: FirstUse::Record(first) }),
             },
         }
     }
 
-    fn next(&mut self) -> Option<(Place, Result<Fields, Cause>)> {
-        match self {
-            Self::Lines(lines) => loop {
-                return Some(match lines.next()? {
-                    Ok(line) if line.text.trim().is_empty() => continue,
-                    Ok(line) => (Place::Line(line.number), Fields::parse(&line.text)),
-                    Err(error) => (Place::Line(error.number), Err(error.problem.into())),
-                });
-            },
-            Self::Items(items) => {
-                let (index, checked) = items.next()?;
-                Some((Place::Item(index as u64 + 1), Fields::from_checked(checked)))
-            }
-            Self::Failed(cause) => Some((Place::File, Err(cause.take()?))),
+    fn read(&self, fields: &Fields) -> Result<Problem, Cause> {
+        let given = &self.given;
+        match self.format {
+            Format::LeanJsonl => lean::problem(fields, given),
+            Format::LeanDojo => lean_dojo::problem(fields, given),
+            Format::LeanFile => lean_file::problem(fields, given),
+            Format::LeanWorkbook => lean_workbook::problem(fields, given),
+            Format::LeanClosed => lean_workbook::closed_problem(fields, given),
+            Format::ProofNet => proofnet::problem(fields, given),
+            Format::Putnam => putnam::problem(fields, given),
+            Format::PutnamOpen => putnam::open_problem(fields, given),
+            Format::PutnamWords => putnam::words(fields),
+            Format::MiniCodeProps => minicodeprops::problem(fields, given),
+            Format::Library => library::problem(fields, given),
+            Format::Verina => verina::problem(fields, given),
+            Format::Vericoding => vericoding::problem(fields, given),
+            Format::HumanEvalLean => human_eval_lean::problem(fields, given),
+            Format::Isabelle => isabelle::problem(fields, given),
+            Format::HumanEval => human_eval::problem(fields, given),
+            Format::EvalPlus => eval_plus::problem(fields, given),
+            Format::Mbpp => mbpp::problem(fields, given),
+            Format::MbppSanitized => mbpp::sanitized_problem(fields, given),
+            Format::Apps => apps::problem(fields, given),
+            Format::Problem => own::problem(fields),
         }
     }
 }
 
-fn decompressed(mut reader: impl BufRead + Send + 'static) -> std::io::Result<Box<dyn BufRead + Send>> {
-    let is_gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    Ok(if is_gzip { Box::new(BufReader::new(MultiGzDecoder::new(reader))) } else { Box::new(reader) })
+/// `MiniF2F/Test/x.lean` and `Valid.lean` say what they belong to.
+fn split_of_path(path: &Path) -> Option<Split> {
+    let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().to_lowercase());
+    [Some(stem(path).to_lowercase()), folder].into_iter().flatten().find_map(|name| Split::from_name(&name))
 }
 
 fn stem(path: &Path) -> String {

@@ -18,6 +18,15 @@ const MAX_MENTION_TOKENS: usize = 256;
 const MAX_TYPE_BYTES: usize = 256;
 
 pub(super) fn canonical(tokens: &[Token<'_>]) -> String {
+    read(tokens).out
+}
+
+/// The names that a statement binds anywhere.
+pub(super) fn bound<'t>(tokens: &[Token<'t>]) -> HashSet<&'t str> {
+    read(tokens).positions.into_keys().collect()
+}
+
+fn read<'a, 't>(tokens: &'a [Token<'t>]) -> Canon<'a, 't> {
     let mut canon = Canon {
         tokens,
         out: String::new(),
@@ -32,7 +41,7 @@ pub(super) fn canonical(tokens: &[Token<'_>]) -> String {
         Some(keyword) => canon.theorem(keyword),
         None => canon.sequence(0..statement_end(tokens, 0)),
     }
-    canon.out
+    canon
 }
 
 /// Index of the last keyword that begins a statement, outside of all brackets.
@@ -520,7 +529,7 @@ impl<'t> Canon<'_, 't> {
 }
 
 /// One spelling of symbols that Lean reads alike.
-fn spelling(symbol: &str) -> &str {
+pub(super) fn spelling(symbol: &str) -> &str {
     match symbol {
         "->" => "→",
         "<->" => "↔",
@@ -536,7 +545,7 @@ fn spelling(symbol: &str) -> &str {
 
 /// Whether Lean would take a free name for an automatic implicit variable: one lower-case letter, Latin or Greek, with
 /// digits. Letters that Mathlib gives a meaning stay as they are.
-fn is_automatic(name: &str) -> bool {
+pub(super) fn is_automatic(name: &str) -> bool {
     let mut characters = name.chars();
     let letter = characters.next().is_some_and(|first| {
         first.is_ascii_lowercase() || (('α'..='ω').contains(&first) && !"πφψζσμωλ".contains(first))

@@ -23,8 +23,10 @@
 mod canon;
 mod lex;
 mod parts;
+mod words;
 
-pub use parts::{conclusion, is_disjunction};
+pub use parts::{conclusion, is_disjunction, proof_start, theorem_starts, without_name};
+pub use words::{Word, words};
 
 use std::fmt;
 

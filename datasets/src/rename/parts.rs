@@ -16,6 +16,44 @@ pub fn conclusion(statement: &str) -> Option<&str> {
     Some(&statement[first.start..last.start + last.text.len()])
 }
 
+/// Byte offset behind the `:=` that ends the last statement of a text: there its proof begins. `None` for text without
+/// a statement, or whose statement has no `:=`.
+#[must_use]
+pub fn proof_start(text: &str) -> Option<usize> {
+    let tokens = lex::lex(text);
+    let end = canon::statement_end(&tokens, canon::declaration(&tokens)?);
+    tokens.get(end).filter(|token| token.text == ":=").map(|token| token.start + token.text.len())
+}
+
+/// Byte offsets at which the theorems and lemmas of a file begin, with the attributes and modifiers before them.
+#[must_use]
+pub fn theorem_starts(text: &str) -> Vec<usize> {
+    let tokens = lex::lex(text);
+    canon::top_level(&tokens, 0..tokens.len())
+        .filter(|at| matches!(tokens[*at].text, "theorem" | "lemma"))
+        .map(|keyword| tokens[canon::modifiers_start(&tokens, keyword)].start)
+        .collect()
+}
+
+/// A statement with the name of its theorem left out, white space and all, and cut before its `:=`; and that name.
+#[must_use]
+pub fn without_name(statement: &str) -> (String, Option<&str>) {
+    let tokens = lex::lex(statement);
+    let Some(keyword) = canon::declaration(&tokens) else { return (statement.trim().to_owned(), None) };
+    let end = canon::statement_end(&tokens, keyword);
+    let stop = tokens.get(end).map_or(statement.len(), |token| token.start);
+    let name = tokens[..end]
+        .get(keyword + 1)
+        .filter(|token| token.kind == lex::Kind::Ident && tokens[keyword].text != "example");
+    match name {
+        Some(name) => {
+            let rest = &statement[name.start + name.text.len()..stop];
+            (format!("{}{}", &statement[..name.start], rest.trim_end()), Some(name.text))
+        }
+        None => (statement[..stop].trim_end().to_owned(), None),
+    }
+}
+
 /// Whether a proposition is an alternative, as far as its text tells: the last of its connectives to be read, past
 /// quantifiers and hypotheses and brackets that enclose all of it, is `∨` (or `\/`, or an application of `Or`).
 #[must_use]
@@ -63,6 +101,45 @@ mod tests {
         }
         for none in ["", "theorem t", "theorem t :", "theorem t : := by", "no Lean: at all"] {
             assert_eq!(conclusion(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_proof_begins_behind_the_assignment_that_is_no_default() {
+        for (text, proof) in [
+            ("theorem t : 1 = 1 := by sorry", Some(" by sorry")),
+            ("theorem t : 1 = 1 :=\nsorry", Some("\nsorry")),
+            (
+                "theorem t (a := 1) : let x := a; x = a := by\n  let y := 1\n  rfl",
+                Some(" by\n  let y := 1\n  rfl"),
+            ),
+            ("def f := 1\ntheorem t (a : A := by simp) : p :=", Some("")),
+            ("theorem t : p", None),
+            ("def f := 1", None),
+        ] {
+            assert_eq!(proof_start(text).map(|start| &text[start..]), proof, "{text}");
+        }
+    }
+
+    #[test]
+    fn theorems_are_found_where_they_begin() {
+        let text = "import A\n/-- theorem -/\n@[simp] private lemma a : p := by\n  simp\ntheorem b : (theorem) := x\n";
+        let starts = theorem_starts(text);
+        assert_eq!(
+            starts.iter().map(|start| &text[*start..*start + 9]).collect::<Vec<_>>(),
+            ["@[simp] p", "theorem b"]
+        );
+    }
+
+    #[test]
+    fn a_name_is_left_out_with_nothing_else() {
+        for (statement, rest, name) in [
+            ("theorem t (n : Nat) : n = n := by", "theorem  (n : Nat) : n = n", Some("t")),
+            ("lemma  A.b: p :=\n", "lemma  : p", Some("A.b")),
+            ("example : p := by", "example : p", None),
+            ("∀ n, n = n", "∀ n, n = n", None),
+        ] {
+            assert_eq!(without_name(statement), (rest.to_owned(), name), "{statement}");
         }
     }
 

@@ -202,7 +202,13 @@ fn proved() -> Vec<Named> {
                 completion,
             }),
         }),
-        (ProblemKind::Lean(_) | ProblemKind::Python(_), _) => None,
+        (
+            ProblemKind::Lean(_)
+            | ProblemKind::LeanGaps(_)
+            | ProblemKind::Isabelle(_)
+            | ProblemKind::Python(_),
+            _,
+        ) => None,
     });
     proved.collect()
 }

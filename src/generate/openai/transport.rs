@@ -2,13 +2,11 @@
 //! library (`error.rs` and `options.rs` have its error and its URL).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::time::Instant;
 
 use super::answer;
@@ -16,6 +14,7 @@ use super::error::CallError;
 use super::options::{ApiKey, Options, Timeouts};
 use super::retry::retry_after;
 use crate::generate::error::{GenerateError, Result};
+use crate::tls;
 
 /// The most of an error's body that is read.
 const ERROR_BODY_BYTES: usize = 64 << 10;
@@ -107,8 +106,10 @@ impl Transport {
         if let Some(key) = &options.key {
             headers.insert(AUTHORIZATION, key.header()?);
         }
+        let is_https = endpoint.scheme() == "https";
+        let tls = tls::client(is_https).map_err(|error| GenerateError::Client { source: error.into() })?;
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls(&endpoint)?)
+            .tls_backend_preconfigured(tls)
             .connect_timeout(options.timeouts.connect)
             .pool_max_idle_per_host(options.concurrency.get())
             // A redirected POST would lose its body or its key on the way.
@@ -256,20 +257,6 @@ impl Reply {
         body.extend_from_slice(&chunk);
         Ok(true)
     }
-}
-
-/// rustls with ring. For `http` it trusts nobody: it is not used, and must not need certificates that may not be there.
-fn tls(endpoint: &Url) -> Result<rustls::ClientConfig> {
-    let unusable = |error: rustls::Error| GenerateError::Client { source: error.into() };
-    let builder =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?;
-    let builder = match endpoint.scheme() {
-        "https" => builder.with_platform_verifier().map_err(unusable)?,
-        _ => builder.with_root_certificates(rustls::RootCertStore::empty()),
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 fn is_this_machine(endpoint: &Url) -> bool {
