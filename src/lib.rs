@@ -6,6 +6,7 @@ pub mod cli;
 pub mod evaluate;
 pub mod export;
 pub mod fetch;
+pub mod folder;
 pub mod generate;
 pub mod model;
 pub mod records;

@@ -2,8 +2,11 @@
 
 use proofloop_datasets::Cause;
 use proofloop_datasets::readers::fields::{Fields, wrong_type};
+use proofloop_datasets::store::VerdictRecord;
 use proofloop_verifiers::candidate::{Candidate, IoCase, Kind, LeanCandidate, PythonCandidate};
-use proofloop_verifiers::verdict::{Assurance, Checker, Judgement, Message, Reason, Usage, Verdict};
+use proofloop_verifiers::verdict::{
+    Assurance, Checker, Judgement, Message, Reason, Severity, Usage, Verdict,
+};
 use serde::Serialize;
 
 /// A candidate with the name under which its judgement is reported.
@@ -145,6 +148,36 @@ impl<'a> Report<'a> {
         }
     }
 }
+
+/// A judgement as a store keeps it: without times of day, with the first error, cut at 600 characters.
+#[must_use]
+pub fn verdict_record(judgement: &Judgement) -> VerdictRecord {
+    let (reason, assurance) = match &judgement.verdict {
+        Verdict::Accepted { assurance } => (None, stable_name(assurance)),
+        Verdict::Rejected { reason } => (stable_name(reason), None),
+        Verdict::Crashed { how } => (Some(how.clone()), None),
+        Verdict::Unavailable { cause } => (Some(cause.clone()), None),
+        Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit | Verdict::Cancelled => (None, None),
+    };
+    let first = judgement.messages.iter().find(|message| message.severity == Severity::Error);
+    VerdictRecord {
+        verdict: judgement.verdict.name().to_owned(),
+        reason,
+        assurance,
+        message: first.map(|message| message.text.chars().take(MESSAGE_CHARS).collect()),
+        wall_ms: judgement.usage.wall_ms,
+        cpu_ms: judgement.usage.cpu_ms,
+        peak_memory_bytes: judgement.usage.peak_memory_bytes,
+    }
+}
+
+/// The stable name of a unit variant, as JSON output has it.
+fn stable_name(value: &impl Serialize) -> Option<String> {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
+}
+
+/// A message is kept up to so many characters.
+const MESSAGE_CHARS: usize = 600;
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,8 @@
 mod bench;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/eval.rs"]
+mod eval;
 #[path = "cli/export.rs"]
 mod export;
 #[path = "cli/generate.rs"]

@@ -121,7 +121,7 @@ fn real_lean_agrees_with_a_plain_process_on_core_lean() {
     let Some(path) = data("core-lean/core_small_lean428.jsonl") else { return };
     let output = Command::new(env!("CARGO_BIN_EXE_proofloop"))
         .args(["bench", "verify", "--variants", "--json"])
-        .args(["--fresh-accepted", "8", "--fresh-rejected", "8", "--data"])
+        .args(["--fresh-accepted", "4", "--fresh-rejected", "4", "--data"])
         .arg(path)
         .output()
         .expect("starts");
@@ -135,7 +135,7 @@ fn real_lean_agrees_with_a_plain_process_on_core_lean() {
     assert_eq!(results["accepted"]["swapped"][1], json!(412));
     assert_eq!(results["disagreements"], json!([]));
     assert_eq!(results["refused_without_lean"], json!(824));
-    assert_eq!(results["fresh"]["accepted"][0], json!(8));
-    assert_eq!(results["fresh"]["rejected"][0], json!(8));
+    assert_eq!(results["fresh"]["accepted"][0], json!(4));
+    assert_eq!(results["fresh"]["rejected"][0], json!(4));
     assert_eq!(results["fresh"]["disagreements"], json!([]));
 }

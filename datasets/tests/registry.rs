@@ -86,7 +86,7 @@ fn every_pinned_file_at_hand_is_the_pinned_one_and_has_the_sizes_that_are_claime
         assert!(dataset.bundled || claimed == Some(records), "{}: {records} records", dataset.name);
     }
     assert_eq!(differ, Vec::<String>::new());
-    assert_eq!(seen, 22, "of the data sets at hand");
+    assert_eq!(seen, 20, "of the data sets at hand");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use proofloop_verifiers::install;
 use proofloop_verifiers::lean::toolchain::{self, Toolchain};
 use proofloop_verifiers::lean::{LeanBatch, LeanRepl};
 use proofloop_verifiers::python::{Guest, PythonJudge, PythonWasm};
-use proofloop_verifiers::verifier::{Limits, Verifier};
+use proofloop_verifiers::verifier::{Limits, UnitSize, Verifier};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,11 +76,21 @@ impl JudgingArgs {
         Self { memory: self.memory.or(Some(bytes)), ..self.clone() }
     }
 
+    /// Time for one candidate.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Memory for one worker.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory.unwrap_or(Limits::default().memory_bytes)
+    }
+
     /// The farm that was asked for.
     pub(super) fn settings(&self, guest: Guest, cache: Option<PathBuf>) -> Settings {
         let limits = Limits {
             timeout: self.timeout,
-            memory_bytes: self.memory.unwrap_or(Limits::default().memory_bytes),
+            memory_bytes: self.memory_bytes(),
             optional_layers: self.allow_missing_layer.iter().copied().collect(),
             ..Limits::default()
         };
@@ -94,6 +104,7 @@ impl JudgingArgs {
             cache,
             linger: LINGER,
             patience: FarmSettings::default().patience,
+            fresh_processes: false,
         }
     }
 }
@@ -127,13 +138,18 @@ pub(super) struct Settings {
     pub linger: Duration,
     /// and how long at most while they keep coming.
     pub patience: Duration,
+    /// Every Lean candidate gets a process of its own.
+    pub fresh_processes: bool,
 }
 
 /// Finds the toolchain and says how many workers there will be.
 pub(super) async fn lean(settings: &Settings, launcher: &Launcher) -> anyhow::Result<Arc<dyn Verifier>> {
-    let toolchain = toolchain::discover(launcher, &settings.home, settings.project.as_deref())
+    let mut toolchain = toolchain::discover(launcher, &settings.home, settings.project.as_deref())
         .await
         .context("cannot judge Lean")?;
+    if settings.fresh_processes {
+        toolchain.unit_size = UnitSize { worth_a_start: 1, most: 1 };
+    }
     let repl = repl(&toolchain);
     match (settings.mode, repl) {
         (Mode::Repl, None) => {

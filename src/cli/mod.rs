@@ -1,13 +1,16 @@
 //! The command line: one file per command, `Args` as typed, then settings, then the library.
 
 mod bench;
+mod compare;
 mod compute;
 mod data;
 mod doctor;
+mod eval;
 pub mod exit;
 mod export;
 mod farm;
 mod generate;
+mod generator;
 mod output;
 mod problem_source;
 mod report;
@@ -41,6 +44,10 @@ enum Command {
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
     Generate(Box<generate::Args>),
+    /// Measure pass@k: of any generator, or of samples made elsewhere, on any data set
+    Eval(Box<eval::Args>),
+    /// Compare two evaluations on the same problems
+    Compare(compare::Args),
     /// Let a model teach itself: conjecture, prove, verify, select, train
     Selfplay(Box<selfplay::Args>),
     /// Write what a run has found: proofs, conjectures, examples
@@ -65,7 +72,7 @@ pub unsafe fn one_thread_for_each_replica() {
     let is_no_bench = |name: &std::ffi::OsString| name != "bench";
     let command = std::env::args_os().skip(1).take(2).find(is_no_bench);
     let uses_replicas =
-        command.is_some_and(|name| name == "train" || name == "generate" || name == "selfplay");
+        command.is_some_and(|name| ["train", "generate", "selfplay", "eval"].iter().any(|one| name == *one));
     if uses_replicas && std::env::var_os(VARIABLE).is_none() {
         // SAFETY: the caller's promise.
         #[expect(clippy::disallowed_methods, reason = "before there is a second thread")]
@@ -96,6 +103,8 @@ pub fn main() -> ExitCode {
             Command::Verify(args) => verify::run(args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
+            Command::Eval(args) => eval::run(*args).await,
+            Command::Compare(args) => compare::run(&args),
             Command::Selfplay(args) => selfplay::run(*args).await,
             Command::Export(args) => export::run(&args),
             Command::Report(args) => report::run(&args),

@@ -2,7 +2,9 @@
 
 use super::exit::{Exit, UsageError};
 use super::farm::NoGuest;
+use crate::evaluate::EvaluateError;
 use crate::fetch::FetchError;
+use crate::folder::FolderError;
 use crate::generate::GenerateError;
 use crate::selfplay::SelfPlayError;
 use crate::train::TrainError;
@@ -76,13 +78,20 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
             || cause.is::<ReadError>()
             || cause.is::<ErrataError>()
             || cause.downcast_ref::<ToolchainError>().is_some_and(no_project);
+        let by_folder = || cause.downcast_ref::<FolderError>().and_then(of_folder);
+        let by_evaluation = || cause.downcast_ref::<EvaluateError>().and_then(of_an_evaluation);
         let by_run = || cause.downcast_ref::<SelfPlayError>().and_then(of_a_run);
         let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
         let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
         let by_store = || cause.downcast_ref::<StoreError>().map(of_store);
         let by_registry = || cause.downcast_ref::<RegistryError>().map(of_registry);
         let known = is_input.then_some(Exit::Input).or_else(by_run).or_else(by_training);
-        known.or_else(by_generating).or_else(by_store).or_else(by_registry)
+        known
+            .or_else(by_generating)
+            .or_else(by_store)
+            .or_else(by_folder)
+            .or_else(by_evaluation)
+            .or_else(by_registry)
     });
     known.unwrap_or(Exit::Infrastructure)
 }
@@ -90,10 +99,10 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
 /// What a run failed of, where not what it rests on decides.
 fn of_a_run(error: &SelfPlayError) -> Option<Exit> {
     match error {
-        SelfPlayError::Setting { .. }
-        | SelfPlayError::Problems { .. }
-        | SelfPlayError::Folder { .. }
-        | SelfPlayError::Select(_) => Some(Exit::Input),
+        SelfPlayError::Setting { .. } | SelfPlayError::Problems { .. } | SelfPlayError::Select(_) => {
+            Some(Exit::Input)
+        }
+        SelfPlayError::Folder(error) => of_folder(error),
         SelfPlayError::Interrupted => Some(Exit::Interrupted),
         SelfPlayError::Io { .. }
         | SelfPlayError::Unavailable { .. }
@@ -104,6 +113,28 @@ fn of_a_run(error: &SelfPlayError) -> Option<Exit> {
         | SelfPlayError::Generate(_)
         | SelfPlayError::Train(_)
         | SelfPlayError::Model(_) => None,
+    }
+}
+
+/// What an evaluation failed of, where not what it rests on decides.
+fn of_an_evaluation(error: &EvaluateError) -> Option<Exit> {
+    match error {
+        EvaluateError::Problems { .. } | EvaluateError::Prompt { .. } => Some(Exit::Input),
+        EvaluateError::Folder(error) => of_folder(error),
+        EvaluateError::Interrupted => Some(Exit::Interrupted),
+        EvaluateError::Checker { .. } | EvaluateError::FarmEnded | EvaluateError::Worker(_) => {
+            Some(Exit::Infrastructure)
+        }
+        EvaluateError::Store(_) | EvaluateError::Generate(_) => None,
+    }
+}
+
+/// `None` where what it rests on decides.
+fn of_folder(error: &FolderError) -> Option<Exit> {
+    match error {
+        FolderError::Folder { .. } => Some(Exit::Input),
+        FolderError::Io { .. } => Some(Exit::Infrastructure),
+        FolderError::File(_) => None,
     }
 }
 

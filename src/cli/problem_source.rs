@@ -152,10 +152,6 @@ pub(super) fn data_directories(given: Option<&Path>) -> Vec<PathBuf> {
 impl ProblemArgs {
     /// Reads what was asked for. A record that is broken is an error: a run over what happens to be readable would be a run
     /// over another data set.
-    #[expect(
-        dead_code,
-        reason = "for `proofloop eval`, which is written beside this; remove the line where it is used"
-    )]
     pub(super) fn read(&self) -> anyhow::Result<Selected> {
         Source::of(&self.dataset, &self.part.reading)?.select(&self.dataset, &self.part, Broken::Refuse)
     }

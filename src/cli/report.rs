@@ -1,5 +1,6 @@
 //! `proofloop report`: one HTML page about a run.
 
+use super::eval;
 use super::exit::{Exit, UsageError};
 use super::output;
 use crate::model::files;
@@ -34,6 +35,15 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(PAGE));
+    if args.run.join(eval::STORE).is_file() {
+        if !args.baseline.is_empty() {
+            let text = "an evaluation has no baseline: `proofloop compare` compares two";
+            return Err(UsageError(text.to_owned()).into());
+        }
+        eval::write_page(&args.run, &out)?;
+        output::say(&format!("written to {}", out.display()));
+        return Ok(Exit::Success);
+    }
     let data = write(&args.run, &args.baseline, &out)?;
     for alarm in data.alarms.iter().filter(|alarm| alarm.level == Level::Raised) {
         output::say(&format!("alarm: {}: {}", alarm.name, alarm.seen));

@@ -37,6 +37,19 @@ pub enum FinishReason {
     Cancelled,
 }
 
+impl FinishReason {
+    /// The stable name, as stores have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndOfText => "end-of-text",
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// One sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {

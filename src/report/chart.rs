@@ -136,6 +136,60 @@ fn draw_curves(area: &Area<'_>, axes: Axes<'_>, series: &[Series], xs: Range<f64
     Ok(())
 }
 
+/// A value with the interval that it is known to lie in, at a budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Banded {
+    pub(super) x: f64,
+    pub(super) low: f64,
+    pub(super) value: f64,
+    pub(super) high: f64,
+}
+
+/// A curve inside its band, over a logarithmic axis; `None` if there are fewer than two points. All x are positive and in
+/// order.
+pub(super) fn band(axes: Axes<'_>, points: &[Banded]) -> Result<Option<String>, ReportError> {
+    let [first, .., last] = points else { return Ok(None) };
+    let ys = 0.0..axes.top.unwrap_or_else(|| above(points.iter().map(|point| point.high)));
+    draw(axes, |area| draw_band(area, axes, points, (first.x..last.x, ys))).map(Some)
+}
+
+fn draw_band(
+    area: &Area<'_>,
+    axes: Axes<'_>,
+    points: &[Banded],
+    (xs, ys): (Range<f64>, Range<f64>),
+) -> Drawn {
+    let font = (FONT, axes.size.font_size());
+    let mut chart = ChartBuilder::on(area)
+        .margin(10)
+        .margin_right(20)
+        .x_label_area_size(42)
+        .y_label_area_size(58)
+        .build_cartesian_2d(xs.log_scale().base(2.0), ys)?;
+    chart
+        .configure_mesh()
+        .x_desc(axes.x)
+        .y_desc(axes.y)
+        .axis_desc_style(font.into_font().color(&INK))
+        .label_style(font.into_font().color(&INK))
+        .y_labels(6)
+        .x_label_formatter(&|x| whole(*x))
+        .y_label_formatter(&|y| short(*y))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(GRID)
+        .draw()?;
+    let low = points.iter().map(|point| (point.x, point.low));
+    let high = points.iter().rev().map(|point| (point.x, point.high));
+    chart.draw_series([Polygon::new(low.chain(high).collect::<Vec<_>>(), PALETTE[0].mix(0.16))])?;
+    let curve: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.value)).collect();
+    chart.draw_series(LineSeries::new(curve.iter().copied(), PALETTE[0].stroke_width(2)))?;
+    if curve.len() <= MOST_MARKS {
+        chart.draw_series(curve.iter().map(|point| Circle::new(*point, 3, PALETTE[0].filled())))?;
+    }
+    Ok(())
+}
+
 /// Bars, one for each label, of layers on top of each other; `None` if there is nothing to stack.
 pub(super) fn bars(
     axes: Axes<'_>,
@@ -264,6 +318,14 @@ mod tests {
         assert_eq!(curves(axes(Size::Wide), &[empty]).expect("drawn"), None);
         let zero = Layer { name: "a".to_owned(), heights: vec![0.0] };
         assert_eq!(bars(axes(Size::Small), &["1".to_owned()], &[zero]).expect("drawn"), None);
+    }
+
+    #[test]
+    fn a_band_is_a_polygon_around_its_curve() {
+        let point = |x: f64| Banded { x, low: 0.1 * x, value: 0.2 * x, high: 0.3 * x };
+        assert_eq!(band(axes(Size::Wide), &[point(1.0)]).expect("drawn"), None);
+        let chart = band(axes(Size::Wide), &[1.0, 2.0, 4.0, 8.0].map(point)).expect("drawn").expect("points");
+        assert_eq!((chart.matches("<polygon").count(), chart.matches("<circle").count()), (1, 4), "{chart}");
     }
 
     #[test]

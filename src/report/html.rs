@@ -12,11 +12,12 @@ use std::time::Duration;
 const NAME: &str = "report.html";
 const TEMPLATE: &str = include_str!("report.html");
 
-/// The whole page.
-///
-/// # Errors
-/// [`ReportError::Plot`], [`ReportError::Page`]: neither follows from the data.
-pub fn page(data: &ReportData) -> Result<String, ReportError> {
+/// What pages share.
+const SHARED: [(&str, &str); 2] =
+    [("macros.html", include_str!("macros.html")), ("style.css", include_str!("style.css"))];
+
+/// Every text is escaped, whatever template it stands in; what a template uses and is not given is an error.
+pub(super) fn environment() -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_name| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -27,6 +28,18 @@ pub fn page(data: &ReportData) -> Result<String, ReportError> {
     environment.add_filter("decimals", decimals);
     environment.add_filter("p_value", p_value);
     environment.add_filter("seconds", seconds);
+    for (name, template) in SHARED {
+        environment.add_template(name, template)?;
+    }
+    Ok(environment)
+}
+
+/// The whole page.
+///
+/// # Errors
+/// [`ReportError::Plot`], [`ReportError::Page`]: neither follows from the data.
+pub fn page(data: &ReportData) -> Result<String, ReportError> {
+    let mut environment = environment()?;
     environment.add_template(NAME, TEMPLATE)?;
     let plots = plots::plots(data)?;
     let version = env!("CARGO_PKG_VERSION");

@@ -11,11 +11,14 @@
 //! | `alarms.rs` | signs that self-play collapses |
 //! | `chart.rs`, `plots.rs` | SVG |
 //! | `html.rs`, `report.html` | the page |
+//! | `evaluation.rs`, `evaluation.html` | the page of an evaluation |
+//! | `macros.html`, `style.css` | what both pages share |
 
 mod alarms;
 mod chart;
 mod conjectures;
 mod data;
+pub mod evaluation;
 mod facts;
 mod hardest;
 mod held_out;

@@ -1,5 +1,6 @@
 //! What can go wrong in a run.
 
+use crate::folder::FolderError;
 use crate::generate::GenerateError;
 use crate::model::ModelError;
 use crate::train::TrainError;
@@ -27,14 +28,9 @@ pub enum SelfPlayError {
         /// What is wrong with them.
         problem: String,
     },
-    /// The folder is not, or not only, this run's.
-    #[error("the run folder `{}` {problem}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// The folder can't be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A file of the run can't be read or written.
     #[error("cannot {what} `{}`", path.display())]
     Io {
@@ -93,10 +89,6 @@ impl SelfPlayError {
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |source| Self::Io { what, path, source }
-    }
-
-    pub(super) fn folder(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Folder { path: path.to_path_buf(), problem: problem.into() }
     }
 
     pub(super) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {

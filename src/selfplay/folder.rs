@@ -1,197 +1,39 @@
-//! The folder of a run. Whatever moment `kill -9` comes at, what is in it can be gone on with:
+//! What a run of self-play has in its folder besides what every run has ([`crate::folder`]):
 //!
-//! - `run.toml` is there before anything else, and says every setting; without it a folder with anything in it is somebody
-//!   else's,
-//! - `lock` is held while a process works here (the kernel lets go of it),
 //! - `store.sqlite` has whole stages, and every verdict (`proofloop_datasets::store`),
 //! - `tokenizer.json`, if the run trained one: made anew, it is the same,
-//! - `checkpoints/NNN/`: the model of round NNN, renamed into place when it is whole,
-//! - `events.jsonl` is for people: nothing is read from it.
+//! - `checkpoints/NNN/`: the model of round NNN, renamed into place when it is whole.
 
-use super::error::{Result, SelfPlayError};
+use super::error::Result;
 use super::settings::Settings;
-use crate::model::files;
-use proofloop_datasets::Problem;
+use crate::folder;
 use proofloop_datasets::store::RunStore;
-use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-const RECORD: &str = "run.toml";
 const STORE: &str = "store.sqlite";
-const LOCK: &str = "lock";
-const FORMAT: u32 = 1;
-const MAX_RECORD_BYTES: u64 = 1 << 20;
 
-/// `run.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Record {
-    /// Of this file.
-    format: u32,
-    /// The program that began the run.
-    pub proofloop: String,
-    /// Where the problems come from, in words.
-    pub problems: String,
-    /// blake3 of all problems, in their order.
-    pub problems_hash: String,
-    /// Every rule.
-    pub settings: Settings,
-}
+/// `run.toml` of a run of self-play.
+pub type Record = folder::Record<Settings>;
 
-impl Record {
-    /// What a run of these problems under these settings is.
-    #[must_use]
-    pub fn new(settings: Settings, problems: &[Problem], source: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for problem in problems {
-            hasher.update(problem.content_hash().as_bytes());
-            hasher.update(problem.split.name().as_bytes());
-            let known = problem.known.as_deref().unwrap_or_default();
-            hasher.update(&(known.len() as u64).to_le_bytes());
-            hasher.update(known.as_bytes());
-        }
-        Self {
-            format: FORMAT,
-            proofloop: env!("CARGO_PKG_VERSION").to_owned(),
-            problems: source.to_owned(),
-            problems_hash: hasher.finalize().to_hex().to_string(),
-            settings,
-        }
-    }
-
-    /// The record of the run in a folder, if there is one.
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(RECORD);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let bytes = files::read_small(&path, MAX_RECORD_BYTES)?;
-        let bad = |problem: String| {
-            SelfPlayError::folder(folder, format!("has a `{RECORD}` that can't be read: {problem}"))
-        };
-        let text = String::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
-        let record: Self =
-            toml::from_str(&text).map_err(|error| bad(error.to_string().trim_end().to_owned()))?;
-        if record.format != FORMAT {
-            return Err(bad(format!("its format is {}, only {FORMAT} is known", record.format)));
-        }
-        Ok(Some(record))
-    }
-
-    /// The first difference from the run that is there, in words.
-    #[must_use]
-    pub fn difference(&self, there: &Self) -> Option<String> {
-        if self.problems_hash != there.problems_hash {
-            return Some(format!("its problems are others ({})", there.problems));
-        }
-        let (ours, theirs) = (toml::Value::try_from(&self.settings), toml::Value::try_from(&there.settings));
-        let (Ok(ours), Ok(theirs)) = (ours, theirs) else { return Some("its settings".to_owned()) };
-        difference("", &ours, &theirs)
-    }
-}
-
-fn difference(name: &str, ours: &toml::Value, theirs: &toml::Value) -> Option<String> {
-    if let (Some(ours), Some(theirs)) = (ours.as_table(), theirs.as_table()) {
-        let names: std::collections::BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-        let none = toml::Value::String("nothing".to_owned());
-        return names.into_iter().find_map(|key| {
-            let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-            difference(&path, ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none))
-        });
-    }
-    (ours != theirs).then(|| format!("`{name}` is {theirs} there, and would be {ours}"))
-}
-
-/// A run's folder, while this process holds it.
-#[derive(Debug)]
-pub struct RunFolder {
-    path: PathBuf,
-    record: Record,
-    _lock: File,
-}
+/// The folder of a run of self-play, while this process holds it.
+pub type RunFolder = folder::RunFolder<Settings>;
 
 impl RunFolder {
-    /// Makes the folder of a new run, or opens that of the same one.
-    ///
-    /// # Errors
-    /// The folder is somebody else's or another run's; another process works in it; it can't be written.
-    pub fn open(path: &Path, record: Record) -> Result<Self> {
-        if path.exists() && !path.is_dir() {
-            return Err(SelfPlayError::folder(path, "is no folder"));
-        }
-        fs::create_dir_all(path).map_err(SelfPlayError::io("create", path))?;
-        if !path.join(RECORD).exists() {
-            refuse_foreign(path)?;
-        }
-        let lock_path = path.join(LOCK);
-        let lock = File::create(&lock_path).map_err(SelfPlayError::io("create", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(SelfPlayError::folder(path, "is in use by another process"));
-            }
-            Err(TryLockError::Error(error)) => return Err(SelfPlayError::io("lock", &lock_path)(error)),
-        }
-        match Record::read(path)? {
-            Some(there) => {
-                if let Some(other) = record.difference(&there) {
-                    return Err(SelfPlayError::folder(path, format!("holds another run: {other}")));
-                }
-            }
-            None => write_record(path, &record)?,
-        }
-        Ok(Self { path: path.to_path_buf(), record, _lock: lock })
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Every setting.
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.record.settings
-    }
-
-    /// The last part of its path.
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-    }
-
     /// The store, made if there is none yet.
     pub(super) fn store(&self) -> Result<RunStore> {
-        let path = self.path.join(STORE);
+        let path = self.path().join(STORE);
         Ok(if path.exists() { RunStore::open(&path)? } else { RunStore::create(&path)? })
     }
 
     /// Everything of a round.
     pub(super) fn round(&self, round: u32) -> PathBuf {
-        self.path.join("checkpoints").join(format!("{round:03}"))
+        self.path().join("checkpoints").join(format!("{round:03}"))
     }
 
     /// The tokenizer that the run trained.
     pub(super) fn tokenizer(&self) -> PathBuf {
-        self.path.join(crate::model::nano::TOKENIZER_FILE)
+        self.path().join(crate::model::nano::TOKENIZER_FILE)
     }
-}
-
-/// Adds a line to the `events.jsonl` of a run's folder.
-///
-/// # Errors
-/// The file can't be written.
-pub fn log(folder: &Path, line: &str) -> Result<()> {
-    let path = folder.join("events.jsonl");
-    let file = File::options().create(true).append(true).open(&path);
-    let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
-    written.map_err(SelfPlayError::io("write", &path))
 }
 
 /// The store of a run's folder, to read.
@@ -200,22 +42,4 @@ pub fn log(folder: &Path, line: &str) -> Result<()> {
 /// There is none, or it can't be read.
 pub fn read_store(folder: &Path) -> Result<RunStore> {
     Ok(RunStore::open_read_only(&folder.join(STORE))?)
-}
-
-fn write_record(path: &Path, record: &Record) -> Result<()> {
-    let text = toml::to_string(record)
-        .map_err(|error| SelfPlayError::folder(path, format!("can't be described: {error}")))?;
-    Ok(files::write_renamed(&path.join(RECORD), |file| file.write_all(text.as_bytes()))?)
-}
-
-/// What a run that ended before its first stage may have left: nothing but its lock, and files that are not whole.
-fn refuse_foreign(path: &Path) -> Result<()> {
-    for entry in fs::read_dir(path).map_err(SelfPlayError::io("read", path))? {
-        let name = entry.map_err(SelfPlayError::io("read", path))?.file_name().to_string_lossy().into_owned();
-        if name != LOCK && !name.ends_with(".partial") {
-            let problem = format!("holds `{name}` and no run: give a new or an empty folder");
-            return Err(SelfPlayError::folder(path, problem));
-        }
-    }
-    Ok(())
 }

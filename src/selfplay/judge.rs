@@ -1,15 +1,13 @@
 //! Candidates to verdicts that are in the store before anybody hears of them.
 
 use super::error::{Result, SelfPlayError};
+use crate::records;
 use proofloop_datasets::store::{CandidateId, CandidateText, RunStore, VerdictRecord};
 use proofloop_verifiers::candidate::{Candidate, LeanCandidate};
 use proofloop_verifiers::farm::Farm;
 use proofloop_verifiers::lean::policy::{self, Shape};
-use proofloop_verifiers::verdict::{Judgement, Severity, Verdict};
+use proofloop_verifiers::verdict::Verdict;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// A message is kept up to so many characters.
-const MESSAGE_CHARS: usize = 600;
 
 /// What the store calls the checker of its verdicts.
 const CHECKER: &str = "checker";
@@ -88,7 +86,7 @@ impl Judge {
             });
             let ticket = self.farm.submit(candidate).await.map_err(|_closed| SelfPlayError::FarmEnded)?;
             let judgement = ticket.judgement().await.ok_or(SelfPlayError::FarmEnded)?;
-            let record = record(&judgement);
+            let record = records::verdict_record(&judgement);
             match judgement.verdict {
                 Verdict::Cancelled => return Err(SelfPlayError::Interrupted),
                 Verdict::Unavailable { .. } => last = Some(record),
@@ -140,29 +138,4 @@ fn not_plain() -> VerdictRecord {
         cpu_ms: 0,
         peak_memory_bytes: 0,
     }
-}
-
-fn record(judgement: &Judgement) -> VerdictRecord {
-    let (reason, assurance) = match &judgement.verdict {
-        Verdict::Accepted { assurance } => (None, name(assurance)),
-        Verdict::Rejected { reason } => (name(reason), None),
-        Verdict::Crashed { how } => (Some(how.clone()), None),
-        Verdict::Unavailable { cause } => (Some(cause.clone()), None),
-        Verdict::Timeout | Verdict::MemoryLimit | Verdict::OutputLimit | Verdict::Cancelled => (None, None),
-    };
-    let first = judgement.messages.iter().find(|message| message.severity == Severity::Error);
-    VerdictRecord {
-        verdict: judgement.verdict.name().to_owned(),
-        reason,
-        assurance,
-        message: first.map(|message| message.text.chars().take(MESSAGE_CHARS).collect()),
-        wall_ms: judgement.usage.wall_ms,
-        cpu_ms: judgement.usage.cpu_ms,
-        peak_memory_bytes: judgement.usage.peak_memory_bytes,
-    }
-}
-
-/// The stable name of a unit variant, as JSON output has it.
-fn name(value: &impl serde::Serialize) -> Option<String> {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned))
 }

@@ -3,6 +3,7 @@
 use super::error::{Result, SelfPlayError};
 use super::event::Event;
 use super::listener::Listener;
+use crate::folder::FolderError;
 use crate::model::nano::{self, TOKENIZER_FILE};
 use crate::model::{Decoder, SaveOptions, Tokenizer, files};
 use crate::train::{
@@ -88,7 +89,7 @@ impl Learnt {
         }
         let text = files::read_small(&path, MAX_LEARNT_BYTES)?;
         let bad = |error: serde_json::Error| {
-            SelfPlayError::folder(folder, format!("has a damaged `{LEARNT_FILE}`: {error}"))
+            FolderError::folder(folder, format!("has a damaged `{LEARNT_FILE}`: {error}")).into()
         };
         serde_json::from_slice(&text).map(Some).map_err(bad)
     }

@@ -40,7 +40,7 @@ pub mod settings;
 pub mod statement;
 
 pub use error::{Result, SelfPlayError};
-pub use folder::{Record, RunFolder, log, read_store};
+pub use folder::{Record, RunFolder, read_store};
 pub use learner::{Compute, LEARNT_FILE, LearnSettings};
 pub use listener::Listener;
 pub use problems::ProblemSettings;

@@ -275,7 +275,7 @@ impl Rollouts {
             sample: drawn.sample,
             candidate: ids[drawn.candidate],
             tokens: drawn.tokens,
-            finish: finish_name(drawn.finish).to_owned(),
+            finish: drawn.finish.name().to_owned(),
         };
         Ok(self.drawn.iter().map(sample).collect())
     }
@@ -300,14 +300,5 @@ impl Rollouts {
             })
             .sum();
         ms as f64 / 1e3
-    }
-}
-
-fn finish_name(finish: FinishReason) -> &'static str {
-    match finish {
-        FinishReason::EndOfText => "end-of-text",
-        FinishReason::Stop => "stop",
-        FinishReason::Length => "length",
-        FinishReason::Cancelled => "cancelled",
     }
 }

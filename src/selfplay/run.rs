@@ -17,6 +17,7 @@ use super::problems;
 use super::prompts::Role;
 use super::rollout::{Job, Rollouts, Sampler};
 use super::settings::{From, Settings};
+use crate::folder::FolderError;
 use crate::generate::{CandleGenerator, EngineOptions, Sampling};
 use crate::model::nano::{self, TOKENIZER_FILE};
 use crate::model::{Decoder, Tokenizer};
@@ -247,7 +248,10 @@ impl Run<'_> {
                 return Ok(folder);
             }
         }
-        let missing = || SelfPlayError::folder(self.folder.path(), "has lost the model that it goes on with");
+        let missing = || {
+            let problem = "has lost the model that it goes on with";
+            SelfPlayError::from(FolderError::folder(self.folder.path(), problem))
+        };
         self.settings.initial.model.clone().ok_or_else(missing)
     }
 

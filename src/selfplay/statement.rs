@@ -140,8 +140,10 @@ pub fn parts(statement: &str) -> Option<(String, String)> {
 /// What stands between a theorem's name and its `:=`.
 fn behind_name(statement: &str) -> Option<String> {
     let parsed = Statement::parse(statement).ok()?;
-    let at = parsed.signature.find(&parsed.name)? + parsed.name.len();
-    Some(parsed.signature[at..].trim_start().to_owned())
+    // Behind the keyword, which may contain the name: `theorem t`.
+    let behind_keyword = parsed.signature.split_once(char::is_whitespace)?.1;
+    let at = behind_keyword.find(&parsed.name)? + parsed.name.len();
+    Some(behind_keyword[at..].trim_start().to_owned())
 }
 
 /// The statement without its name, attributes and comments: `theorem (a : Nat) : a = a := by`. One that cannot be taken
@@ -259,6 +261,10 @@ mod tests {
         assert_eq!(without_name(text), "theorem (n : Nat) : n = n := by");
         assert_eq!(without_assignment("theorem t : a = by := by"), "theorem t : a = by");
         assert_eq!(without_name("no theorem"), "no theorem");
+        // Names that the keyword contains.
+        for name in ["t", "or", "theorem'"] {
+            assert_eq!(without_name(&format!("theorem {name} : True := by")), "theorem : True := by");
+        }
     }
 
     proptest! {

@@ -39,7 +39,7 @@ fn validate_counts_and_says_what_it_could_not_read() {
     write(directory.path(), &path("SOURCE.txt"), "  good.jsonl 1 bytes records=2\nfew.jsonl: 2 problems\n");
     let ran = data(directory.path(), &["validate", "data"]);
     for words in [
-        "error: cannot read data/bad.jsonl, line 2: field `name` must be text, found a number\n",
+        "error: cannot read data/bad.jsonl, line 2: field `formal_statement` is missing\n",
         "data/bad.jsonl: 1 names are used again\n",
         "data/few.jsonl: 1 records, and SOURCE.txt says 2\n",
         "data/samples.jsonl: no reader for it: samples of a model (`task_id`, `completion`), not problems\n",

@@ -71,12 +71,36 @@ pub struct Options {
 /// # Errors
 /// If it cannot be opened or is a directory. What is wrong inside it comes out of the iterator.
 pub fn open(path: &Path, format: Format, options: &Options) -> Result<Problems, ReadError> {
+    Ok(from_reader(path, opened(path)?, format, options))
+}
+
+/// The records of a file of no format in particular: one JSON object a line, or one array of them, gzip-compressed or
+/// not.
+///
+/// # Errors
+/// If it cannot be opened or is a directory. What is wrong inside it comes out of the iterator.
+pub fn raw_records(
+    path: &Path,
+) -> Result<impl Iterator<Item = (Place, Result<Fields, Cause>)> + use<>, ReadError> {
+    let of_content = |mut reader| match format::is_array(&mut reader) {
+        Ok(true) => Records::array(reader),
+        Ok(false) => Records::lines(reader),
+        Err(cause) => Records::failed(cause),
+    };
+    let mut records = match decompressed(opened(path)?) {
+        Ok(reader) => of_content(reader),
+        Err(error) => Records::failed(LineProblem::Io(error).into()),
+    };
+    Ok(std::iter::from_fn(move || records.next()))
+}
+
+fn opened(path: &Path) -> Result<BufReader<File>, ReadError> {
     let fail = |cause| ReadError { path: path.to_owned(), place: Place::File, cause };
     let file = File::open(path).map_err(|error| fail(Cause::Open(error)))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(fail(Cause::Directory));
     }
-    Ok(from_reader(path, BufReader::new(file), format, options))
+    Ok(BufReader::new(file))
 }
 
 /// Reads from anything. `path` is what errors name.

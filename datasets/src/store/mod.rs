@@ -17,13 +17,15 @@
 //! | `statements.rs`, `verdicts.rs`, `stages.rs` | what is written one at a time, and a stage |
 //! | `queries.rs`, `attempts.rs` | what is asked for selection, reports and exports |
 //! | `dump.rs` | everything as text, equal for equal runs |
+//! | `evaluation.rs` | [`EvaluationStore`]: the same for an evaluation, in a file of its own |
 
 mod attempts;
 mod dump;
 mod error;
+mod evaluation;
 mod queries;
 mod records;
-mod schema;
+pub(crate) mod schema;
 mod stages;
 mod statements;
 #[cfg(test)]
@@ -33,6 +35,9 @@ mod verdicts;
 
 pub use attempts::{Attempt, AttemptFilter, StageFilter};
 pub use error::{Result, StoreError};
+pub use evaluation::{
+    EvaluatedProblem, EvaluationStore, KeptSample, NewSample, OpenCandidate, ProblemTally, VerdictCount,
+};
 pub use queries::LatestExample;
 pub use records::{
     CandidateId, CandidateText, ConjectureRecord, ExampleRecord, Lineage, Origin, PassRate, Proof, Sample,
@@ -55,7 +60,7 @@ impl RunStore {
     /// # Errors
     /// [`StoreError::AlreadyThere`]; the file can't be made.
     pub fn create(path: &Path) -> Result<Self> {
-        schema::make(path)?;
+        schema::make(path, &schema::RUN)?;
         Self::open(path)
     }
 
@@ -65,7 +70,7 @@ impl RunStore {
     /// [`StoreError::Missing`], [`StoreError::NotAStore`], [`StoreError::Format`], [`StoreError::Locked`]; it can't be
     /// opened.
     pub fn open(path: &Path) -> Result<Self> {
-        let connection = schema::open(path, true)?;
+        let connection = schema::open(path, &schema::RUN, true)?;
         Ok(Self { connection, path: path.to_path_buf() })
     }
 
@@ -74,7 +79,7 @@ impl RunStore {
     /// # Errors
     /// As [`RunStore::open`].
     pub fn open_read_only(path: &Path) -> Result<Self> {
-        let connection = schema::open(path, false)?;
+        let connection = schema::open(path, &schema::RUN, false)?;
         Ok(Self { connection, path: path.to_path_buf() })
     }
 

@@ -8,11 +8,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Raised with every change of the tables; stores of other formats are not read.
-pub(super) const FORMAT: i64 = 1;
+/// What makes a SQLite file one of our stores.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// Marks the file among SQLite's.
+    pub(crate) application: i64,
+    /// Raised with every change of the tables; stores of other formats are not read.
+    pub(crate) format: i64,
+    /// What it begins with.
+    pub(crate) tables: &'static str,
+}
 
-/// Marks the file as a run store among SQLite's: "plrs".
-const APPLICATION: i64 = 0x706c_7273;
+/// A run store: "plrs".
+pub(super) const RUN: Layout = Layout { application: 0x706c_7273, format: 1, tables: TABLES };
 
 /// How long a writer waits for another one: long enough for a whole stage to be written.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -100,7 +108,7 @@ CREATE TABLE stages (
 ";
 
 /// Makes the file. It has its name only when it is whole, so a `kill -9` leaves a store or none.
-pub(super) fn make(path: &Path) -> Result<()> {
+pub(crate) fn make(path: &Path, layout: &Layout) -> Result<()> {
     let io = |source| StoreError::Make { path: path.to_path_buf(), source };
     if path.try_exists().map_err(io)? {
         return Err(StoreError::AlreadyThere { path: path.to_path_buf() });
@@ -114,7 +122,7 @@ pub(super) fn make(path: &Path) -> Result<()> {
     }
     // Made here, so that what the system refuses is said in its words.
     File::create_new(&partial).map_err(io)?;
-    fill(&partial).map_err(|error| StoreError::of(path, error))?;
+    fill(&partial, layout).map_err(|error| StoreError::of(path, error))?;
     File::open(&partial).and_then(|file| file.sync_all()).map_err(io)?;
     fs::rename(&partial, path).map_err(io)?;
     // A name is on the disk only when its folder is.
@@ -122,16 +130,16 @@ pub(super) fn make(path: &Path) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
 }
 
-fn fill(path: &Path) -> rusqlite::Result<()> {
+fn fill(path: &Path, layout: &Layout) -> rusqlite::Result<()> {
     let connection = Connection::open(path)?;
-    connection.pragma_update(None, "application_id", APPLICATION)?;
-    connection.pragma_update(None, "user_version", FORMAT)?;
-    connection.execute_batch(&format!("BEGIN; {TABLES} COMMIT;"))?;
+    connection.pragma_update(None, "application_id", layout.application)?;
+    connection.pragma_update(None, "user_version", layout.format)?;
+    connection.execute_batch(&format!("BEGIN; {} COMMIT;", layout.tables))?;
     connection.close().map_err(|(_connection, error)| error)
 }
 
-/// Opens the file, if it is a run store of our format.
-pub(super) fn open(path: &Path, writable: bool) -> Result<Connection> {
+/// Opens the file, if it is a store of this layout.
+pub(crate) fn open(path: &Path, layout: &Layout, writable: bool) -> Result<Connection> {
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(StoreError::Missing { path: path.to_path_buf() });
@@ -142,22 +150,22 @@ pub(super) fn open(path: &Path, writable: bool) -> Result<Connection> {
     if !metadata.is_file() {
         return Err(StoreError::NotAStore { path: path.to_path_buf() });
     }
-    connect(path, writable)
+    connect(path, layout, writable)
 }
 
-fn connect(path: &Path, writable: bool) -> Result<Connection> {
+fn connect(path: &Path, layout: &Layout, writable: bool) -> Result<Connection> {
     let of = |error| StoreError::of(path, error);
     let access = if writable { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(of)?;
     connection.busy_timeout(PATIENCE).map_err(of)?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    if number("application_id").map_err(of)? != APPLICATION {
+    if number("application_id").map_err(of)? != layout.application {
         return Err(StoreError::NotAStore { path: path.to_path_buf() });
     }
     let found = number("user_version").map_err(of)?;
-    if found != FORMAT {
-        return Err(StoreError::Format { path: path.to_path_buf(), found, expected: FORMAT });
+    if found != layout.format {
+        return Err(StoreError::Format { path: path.to_path_buf(), found, expected: layout.format });
     }
     configure(&connection, writable).map_err(of)?;
     Ok(connection)

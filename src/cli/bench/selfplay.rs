@@ -43,9 +43,9 @@ pub(in super::super) struct Args {
         default_value = "nano-stp,nano,expert-iteration,parallel-sampling"
     )]
     methods: Vec<Preset>,
-    /// Also switch each rule of the first method off, with the first seed
-    #[arg(long)]
-    ablations: bool,
+    /// Also switch rules of the first method off, each alone, with the first seed: these, or all
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 0.., value_name = "RULES")]
+    ablations: Option<Vec<Ablation>>,
     /// Rounds of each run
     #[arg(long, default_value = "3")]
     iterations: u32,
@@ -102,8 +102,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
             }
             rows.push(row);
         }
-        let ablations = if args.ablations && place == 0 { Ablation::value_variants() } else { &[] };
-        for &ablation in ablations {
+        let ablations = match args.ablations.as_deref() {
+            Some([]) => Ablation::value_variants(),
+            Some(some) => some,
+            None => &[],
+        };
+        for &ablation in ablations.iter().filter(|_| place == 0) {
             let plain = bench.settings(first, seed);
             let mut settings = plain.clone();
             settings.ablate(ablation);

@@ -265,6 +265,7 @@ async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Re
         cache: None,
         linger: farm::LINGER,
         patience: farm::LINGER,
+        fresh_processes: false,
     };
     let started = Instant::now();
     // The farm's own work belongs to its price. What the sandboxed processes use is told by the sandbox; the kernel's

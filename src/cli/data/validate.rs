@@ -168,7 +168,7 @@ fn read(path: &Path, format: Format, row: &mut Row) -> Result<(), ReadError> {
                 row.repeated_names += u64::from(!names.insert(problem.name));
             }
             Err(ReadError { cause: Cause::NoProblem { why }, .. }) => {
-                *row.no_problems.entry(why).or_default() += 1
+                *row.no_problems.entry(why).or_default() += 1;
             }
             // Of the file, not of a record.
             Err(error) if matches!(error.cause, Cause::UnknownFormat { .. } | Cause::Empty) => {

@@ -9,10 +9,11 @@ use super::compute::{DeviceName, DtypeName};
 use super::exit::{Exit, UsageError};
 use super::farm::{self, JudgingArgs};
 use super::{output, report, setup, signals};
+use crate::folder::{self, FolderError};
 use crate::selfplay::event::Event;
 use crate::selfplay::presets::Preset;
 use crate::selfplay::settings::{Ablation, Settings};
-use crate::selfplay::{self, Compute, Equipment, Listener, Record, RunFolder, SelfPlayError};
+use crate::selfplay::{self, Compute, Equipment, Listener, Record, RunFolder};
 use anyhow::Context;
 use proofloop_datasets::Problem;
 use proofloop_sandboxes::process::Launcher;
@@ -253,17 +254,17 @@ pub(super) async fn play(
 }
 
 /// The log is for people: a disk that is full stops the run where something is lost, which is not here.
-fn log(folder: &Path, event: &Event, view: &View) {
+fn log(path: &Path, event: &Event, view: &View) {
     if !event.is_kept() {
         return;
     }
     let line = serde_json::to_string(event).unwrap_or_default();
-    if let Err(error) = selfplay::log(folder, &line) {
+    if let Err(error) = folder::log(path, &line) {
         view.say(&format!("warning: {}", describe(&error)));
     }
 }
 
-fn describe(error: &SelfPlayError) -> String {
+fn describe(error: &FolderError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {

@@ -61,6 +61,9 @@ pub(super) struct Args {
     /// Judge everything anew and remember nothing
     #[arg(long)]
     no_cache: bool,
+    /// Judge everything anew, each Lean candidate in a process of its own: slow, and nothing of one can reach another
+    #[arg(long, conflicts_with_all = ["cache", "mode"])]
+    fresh: bool,
 }
 
 /// How results are printed.
@@ -137,8 +140,8 @@ fn check_directories(args: &Args) -> anyhow::Result<()> {
 
 fn settings(args: &Args) -> Settings {
     let cache = || args.cache.clone().unwrap_or_else(|| install::home().join("cache"));
-    let cache = (!args.no_cache).then(cache);
-    args.judging.settings(args.guest.into(), cache)
+    let cache = (!args.no_cache && !args.fresh).then(cache);
+    Settings { fresh_processes: args.fresh, ..args.judging.settings(args.guest.into(), cache) }
 }
 
 /// What will be written for a candidate.

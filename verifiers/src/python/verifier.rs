@@ -68,9 +68,11 @@ impl Verifier for PythonWasm {
         &self.checker
     }
 
-    /// Memory and output limits can turn into exceptions that the candidate sees, and so into a rejection.
+    /// Memory and output limits can turn into exceptions that the candidate sees, and so into a rejection. Sleeping costs no
+    /// time but counts against the timeout: under a longer one, the same candidate is accepted.
     fn policy(&self) -> String {
-        format!("memory={} output={}", self.limits.memory_bytes, self.limits.output_bytes)
+        let PythonLimits { wall, memory_bytes, output_bytes } = &self.limits;
+        format!("memory={memory_bytes} output={output_bytes} wall={}ms", wall.as_millis())
     }
 
     fn at_once(&self, _candidate: &Candidate) -> Option<Judgement> {
