@@ -59,7 +59,7 @@ struct Failure {
     verdict: String,
     reason: Option<String>,
     samples: u64,
-    /// Different messages, with the problem of each.
+    /// Different messages of different problems, each behind its problem.
     examples: Vec<(String, String)>,
 }
 
@@ -179,7 +179,8 @@ fn fail(failures: &mut BTreeMap<(String, Option<String>), Failure>, name: &str, 
     });
     failure.samples += 1;
     let message = record.message.as_deref().unwrap_or_default();
-    let is_new = !message.is_empty() && failure.examples.iter().all(|(_, there)| there != message);
+    let is_other = |(problem, there): &(String, String)| problem != name && there != message;
+    let is_new = !message.is_empty() && failure.examples.iter().all(is_other);
     if is_new && failure.examples.len() < MOST_EXAMPLES {
         failure.examples.push((name.to_owned(), message.to_owned()));
     }
