@@ -182,7 +182,7 @@ fn check(
 /// A search of the whole library takes 12 CPU seconds, and the machine may be busy: one minute.
 #[test]
 fn real_lean_attack_suite() -> Result<(), Box<dyn Error>> {
-    check(include_str!("suites/lean.md"), lean, &["--timeout", "60s"])
+    check(include_str!("suites/lean.md"), lean, &["--timeout", "120s"])
 }
 
 #[test]
