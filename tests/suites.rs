@@ -179,7 +179,7 @@ fn check(
     Ok(())
 }
 
-/// A search of the whole library takes 12 CPU seconds, and the machine may be busy: one minute.
+/// A search of the whole library takes 12 CPU seconds, and the machine may be very busy: two minutes.
 #[test]
 fn real_lean_attack_suite() -> Result<(), Box<dyn Error>> {
     check(include_str!("suites/lean.md"), lean, &["--timeout", "120s"])
