@@ -2,8 +2,9 @@
 
 use super::facts::Facts;
 use super::settings::Settings;
+use crate::evaluate::Share;
 use crate::evaluate::statistics::{
-    Bootstrap, Estimate, Interval, McNemar, Trials, mcnemar, mean_pass_at_k, paired_difference, wilson,
+    Bootstrap, Estimate, McNemar, Trials, mcnemar, mean_pass_at_k, paired_difference,
 };
 use proofloop_datasets::store::PassRate;
 use serde::Serialize;
@@ -53,23 +54,6 @@ pub struct SolvedRow {
     pub second: Option<Share>,
     /// Whether they differ, where there are both.
     pub test: Option<McNemar>,
-}
-
-/// So many of so many.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Share {
-    /// How many.
-    pub count: u64,
-    /// Of how many.
-    pub of: u64,
-    /// Of the share, at 95 % (Wilson).
-    pub interval: Interval,
-}
-
-impl Share {
-    pub(super) fn new(count: u64, of: u64) -> Option<Self> {
-        wilson(count, of).map(|interval| Self { count, of, interval })
-    }
 }
 
 /// Problems by number, each with what it says: two runs number them differently.

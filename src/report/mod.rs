@@ -35,7 +35,7 @@ pub use conjectures::{Bin, FunnelStep, Screening};
 pub use data::{ReportData, SolvedCurve, SolvedPoint, Summary};
 pub use facts::{Facts, Proving, Tally};
 pub use hardest::HardStatement;
-pub use held_out::{Evaluation, PassRow, Share, SolvedRow};
+pub use held_out::{Evaluation, PassRow, SolvedRow};
 pub use iterations::{Diversity, IterationData, Lengths};
 pub use settings::Settings;
 

@@ -148,8 +148,7 @@ pub struct EvaluationStore {
 }
 
 impl EvaluationStore {
-    /// Makes a new store with its problems; a second one of a name is refused. The file is there only when it is whole,
-    /// but its problems may not be yet: see [`Self::add_problems`].
+    /// Makes a new store, without problems: see [`Self::add_problems`]. The file is there only when it is whole.
     ///
     /// # Errors
     /// [`StoreError::AlreadyThere`]; the file can't be made.
