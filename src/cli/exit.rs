@@ -3,7 +3,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | everything was accepted, or the command did what it was asked |
-//! | 1 | at least one candidate was not accepted; `train`: the loss or its gradient was no finite number |
+//! | 1 | at least one candidate was not accepted; `train`: the loss or its gradient was no finite number; `data`: bad records, an overlap |
 //! | 2 | the command line or an input (a file, a record, a model folder) is wrong; what was right was still done |
 //! | 3 | the infrastructure failed: a toolchain, the sandbox, the disk, the device, the server |
 //! | 130 | interrupted; what was done is kept |

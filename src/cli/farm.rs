@@ -59,9 +59,9 @@ pub(super) struct JudgingArgs {
     /// Workers; by default one per core, as far as memory reaches
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// Time for one candidate, imports not counted
-    #[arg(long, value_parser = parse_timeout, default_value = "60s")]
-    timeout: Duration,
+    /// Time for one candidate, imports not counted [default: 60s; in an evaluation on tasks like human-eval's 5s]
+    #[arg(long, value_parser = parse_timeout)]
+    timeout: Option<Duration>,
     /// Memory for one worker [default: 4GiB, in self-play 6GiB]
     #[arg(long, value_parser = parse_memory)]
     memory: Option<u64>,
@@ -76,9 +76,14 @@ impl JudgingArgs {
         Self { memory: self.memory.or(Some(bytes)), ..self.clone() }
     }
 
+    /// As they are, but with so much time for a candidate where nothing was said about it.
+    pub(super) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout: self.timeout.or(Some(timeout)), ..self.clone() }
+    }
+
     /// Time for one candidate.
     pub(super) fn timeout(&self) -> Duration {
-        self.timeout
+        self.timeout.unwrap_or(TIMEOUT)
     }
 
     /// Memory for one worker.
@@ -89,7 +94,7 @@ impl JudgingArgs {
     /// The farm that was asked for.
     pub(super) fn settings(&self, guest: Guest, cache: Option<PathBuf>) -> Settings {
         let limits = Limits {
-            timeout: self.timeout,
+            timeout: self.timeout(),
             memory_bytes: self.memory_bytes(),
             optional_layers: self.allow_missing_layer.iter().copied().collect(),
             ..Limits::default()
@@ -108,6 +113,9 @@ impl JudgingArgs {
         }
     }
 }
+
+/// Time for one candidate where nobody says anything.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let timeout = humantime::parse_duration(text).map_err(|error| error.to_string())?;

@@ -35,6 +35,15 @@ pub(super) fn judge(kind: &ProblemKind) -> Option<Kind> {
     }
 }
 
+/// Whether it is a task with a handful of tests, as human-eval's and MBPP's are. EvalPlus has hundreds, APPS sets limits of
+/// its own.
+pub(super) fn is_short(problem: &Problem) -> bool {
+    matches!(
+        problem.kind,
+        ProblemKind::Python(PythonProblem::HumanEval { .. } | PythonProblem::Asserts { .. })
+    )
+}
+
 /// Whether all can be judged.
 pub(super) fn check_problems(problems: &[Problem]) -> Result<(), UsageError> {
     match problems.iter().find(|problem| judge(&problem.kind).is_none()) {
