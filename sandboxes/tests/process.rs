@@ -368,13 +368,19 @@ async fn network_is_there_when_the_policy_says_so() {
     assert_eq!(run(&program, &policy().await).await.outcome, Outcome::Exited { code: 1 });
 }
 
-/// The helper as a launcher of its own, as another user if we may.
-fn as_nobody(directory: &Path, arguments: &[&str]) -> std::process::Output {
+/// A copy of the helper that every user may run: once, as a copy that still runs, or is about to have
+/// ended, can't be written to.
+fn helper_for_all(directory: &Path) -> PathBuf {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
     let helper = directory.join("helper");
     fs::copy(HELPER, &helper).unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = Command::new(&helper);
+    helper
+}
+
+/// The helper as a launcher of its own, as another user if we may.
+fn as_nobody(helper: &Path, arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new(helper);
     command.args(arguments).current_dir("/tmp").stdin(Stdio::null());
     if nix::unistd::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
@@ -389,12 +395,13 @@ fn finished(output: &std::process::Output) -> Finished {
 #[test]
 fn without_root_the_core_still_holds() {
     let directory = tempfile::tempdir().unwrap();
+    let helper = helper_for_all(directory.path());
     let policy =
         Policy { memory_bytes: 128 << 20, processes: 40, wall: Duration::from_secs(30), ..Policy::default() };
     let policy = serde_json::to_string(&policy).unwrap();
     let py = |code: &str| {
         finished(&as_nobody(
-            directory.path(),
+            &helper,
             &["--policy", &policy, "--optional", "/usr/bin/python3", "-I", "-S", "-c", code],
         ))
     };
