@@ -40,13 +40,18 @@ fn impatient() -> ReplSettings {
 }
 
 fn errors(outcome: &ReplOutcome) -> Vec<&str> {
-    let errors = outcome.messages.iter().filter(|message| message.severity == ReplSeverity::Error);
+    let errors = outcome.response.messages.iter().filter(|message| message.severity == ReplSeverity::Error);
     errors.map(|message| message.data.as_str()).collect()
 }
 
 async fn good(worker: &mut ReplWorker<Fake>) {
     let outcome = worker.run("", GOOD).await.expect("a good candidate has an outcome");
-    assert!(outcome.messages.is_empty() && outcome.sorries == 0 && outcome.foreign_bytes == 0, "{outcome:?}");
+    assert!(
+        outcome.response.messages.is_empty()
+            && outcome.response.sorries.is_empty()
+            && outcome.foreign_bytes == 0,
+        "{outcome:?}"
+    );
 }
 
 /// Runs a candidate that has a fault between two good ones.
@@ -88,10 +93,10 @@ async fn candidates_get_their_own_messages_and_sorries() {
     good(&mut worker).await;
     let outcome = worker.run("", "theorem t : 2 = 2 := by\n  no_such_tactic").await.expect("an outcome");
     assert_eq!(errors(&outcome), ["unknown tactic"]);
-    assert_eq!((outcome.messages[0].pos.line, outcome.messages[0].pos.column), (2, 2));
+    assert_eq!((outcome.response.messages[0].pos.line, outcome.response.messages[0].pos.column), (2, 2));
     let outcome = worker.run("", "theorem t : 2 = 2 := by\n  sorry").await.expect("an outcome");
-    assert_eq!((outcome.sorries, outcome.messages.len()), (1, 1));
-    assert_eq!(outcome.messages[0].severity, ReplSeverity::Warning);
+    assert_eq!((outcome.response.sorries.len(), outcome.response.messages.len()), (1, 1));
+    assert_eq!(outcome.response.messages[0].severity, ReplSeverity::Warning);
     assert_eq!(worker.processes_started(), 1);
 }
 
@@ -282,7 +287,7 @@ async fn text_with_blank_lines_and_comment_signs_arrives_whole() {
     let mut worker = ReplWorker::new(fake(), settings());
     let body = "\n\n-- first\n# not a request\n\n\n{}\n\ntheorem t : 1 = 1 := by\n\n\n  no_such_tactic\n\n\n";
     let outcome = worker.run("\n\n", body).await.expect("an outcome");
-    assert_eq!((errors(&outcome), outcome.messages[0].pos.line), (vec!["unknown tactic"], 12));
+    assert_eq!((errors(&outcome), outcome.response.messages[0].pos.line), (vec!["unknown tactic"], 12));
 }
 
 /// What the fake answers to a file of requests, and how it ends.

@@ -1,7 +1,7 @@
 //! The farm's one task that holds the truth.
 
 use super::dispatcher::{Dispatcher, JobId, Retry, Unit};
-use super::{Events, FarmSettings, FarmStats};
+use super::{Events, FarmSettings, FarmState, FarmStats};
 use crate::cache::Cache;
 use crate::candidate::{Address, Candidate};
 use crate::verdict::{Checker, Judgement, Usage, Verdict};
@@ -9,7 +9,7 @@ use crate::verifier::{Attempt, UnitCost, Verifier};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ pub(super) struct Submission {
 
 pub(super) enum Event {
     Attempted { job: JobId, attempt: Attempt },
-    UnitEnded { jobs: Vec<JobId>, cost: UnitCost },
+    UnitEnded { unit: u64, jobs: Vec<JobId>, cost: UnitCost },
 }
 
 struct Job {
@@ -37,7 +37,9 @@ pub(super) struct Actor {
     jobs: HashMap<JobId, Job>,
     by_address: HashMap<Address, JobId>,
     next_id: JobId,
-    running: usize,
+    /// Units that are being judged, with what ends each of them.
+    units: HashMap<u64, (Vec<JobId>, CancellationToken)>,
+    next_unit: u64,
     workers: usize,
     capacity: usize,
     linger: Duration,
@@ -46,8 +48,14 @@ pub(super) struct Actor {
     /// When the first of those that wait now came.
     waiting_since: Option<Instant>,
     cancel: CancellationToken,
-    stats: FarmStats,
+    state: FarmState,
+    /// Whether `state` has changed since it was told.
+    changed: bool,
+    told: watch::Sender<FarmState>,
 }
+
+/// How often is looked for units that nobody waits for, and the state told.
+const TICK: Duration = Duration::from_millis(250);
 
 impl Actor {
     pub(super) fn new(
@@ -55,6 +63,7 @@ impl Actor {
         cache: Option<Cache>,
         settings: &FarmSettings,
         cancel: CancellationToken,
+        told: watch::Sender<FarmState>,
     ) -> Self {
         let sizes = verifiers.iter().map(|verifier| verifier.unit_size()).collect();
         Self {
@@ -64,7 +73,8 @@ impl Actor {
             jobs: HashMap::new(),
             by_address: HashMap::new(),
             next_id: 0,
-            running: 0,
+            units: HashMap::new(),
+            next_unit: 0,
             workers: settings.workers.max(1),
             capacity: settings.capacity.max(1),
             linger: settings.linger,
@@ -72,7 +82,9 @@ impl Actor {
             last_arrival: Instant::now(),
             waiting_since: None,
             cancel,
-            stats: FarmStats::default(),
+            state: FarmState { workers: settings.workers.max(1), ..FarmState::default() },
+            changed: true,
+            told,
         }
     }
 
@@ -83,12 +95,15 @@ impl Actor {
         )]
         let (events, mut from_workers) = mpsc::unbounded_channel();
         let mut open = true;
-        while open || !self.jobs.is_empty() || self.running > 0 {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while open || !self.jobs.is_empty() || !self.units.is_empty() {
             let takes_more = open && self.jobs.len() < self.capacity;
-            let waits = !self.dispatcher.is_empty() && self.running < self.workers;
+            let waits = !self.dispatcher.is_empty() && self.units.len() < self.workers;
             let starts_at = if takes_more { self.starts_at() } else { Instant::now() };
             tokio::select! {
                 biased;
+                _ = ticks.tick(), if self.changed || !self.units.is_empty() => self.tick(),
                 Some(event) = from_workers.recv() => self.handle(event),
                 submission = submissions.recv(), if takes_more => match submission {
                     Some(submission) => self.submitted(submission),
@@ -97,7 +112,28 @@ impl Actor {
                 () = tokio::time::sleep_until(starts_at), if waits => self.start_unit(&events),
             }
         }
-        self.stats
+        self.tick();
+        self.state.stats
+    }
+
+    /// Ends the units that nobody waits for, and tells the state.
+    fn tick(&mut self) {
+        for (jobs, cancel) in self.units.values() {
+            if !jobs.iter().any(|id| self.jobs.get(id).is_some_and(is_wanted)) {
+                cancel.cancel();
+            }
+        }
+        self.state.judging =
+            self.units.values().flat_map(|(jobs, _)| jobs).filter(|id| self.is_judged(**id)).count();
+        self.state.waiting = self.jobs.len() - self.state.judging;
+        self.state.running = self.units.len();
+        self.changed = false;
+        self.told.send_replace(self.state.clone());
+    }
+
+    /// Whether a worker has it: it has no verdict, and does not wait to be judged again.
+    fn is_judged(&self, id: JobId) -> bool {
+        self.jobs.contains_key(&id) && !self.dispatcher.is_queued(id)
     }
 
     /// When a unit starts although more candidates may come: after a pause, and at the latest when the first of them has
@@ -108,7 +144,8 @@ impl Actor {
     }
 
     fn submitted(&mut self, submission: Submission) {
-        self.stats.submitted += 1;
+        self.changed = true;
+        self.state.stats.submitted += 1;
         self.last_arrival = Instant::now();
         let Submission { candidate, reply } = submission;
         let Some(index) = self.verifiers.iter().position(|verifier| verifier.kind() == candidate.kind())
@@ -116,22 +153,22 @@ impl Actor {
             let checker =
                 Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() };
             let cause = format!("no verifier for {:?} is set up", candidate.kind());
-            answer(vec![reply], &bare(Verdict::Unavailable { cause }, checker));
+            self.answer(vec![reply], &bare(Verdict::Unavailable { cause }, checker));
             return;
         };
         let verifier = &self.verifiers[index];
         if let Some(judgement) = verifier.at_once(&candidate) {
-            answer(vec![reply], &judgement);
+            self.answer(vec![reply], &judgement);
             return;
         }
         let address = Address::of(&verifier.checker().identity(), &verifier.policy(), &candidate);
         if let Some(judgement) = self.cached(&address) {
-            self.stats.from_cache += 1;
-            answer(vec![reply], &judgement);
+            self.state.stats.from_cache += 1;
+            self.answer(vec![reply], &judgement);
             return;
         }
         if let Some(job) = self.by_address.get(&address).and_then(|id| self.jobs.get_mut(id)) {
-            self.stats.duplicates += 1;
+            self.state.stats.duplicates += 1;
             job.waiting.push(reply);
             return;
         }
@@ -164,18 +201,21 @@ impl Actor {
         if wanted.is_empty() {
             return;
         }
-        self.stats.units += 1;
-        self.running += 1;
+        self.state.stats.units += 1;
+        let unit = self.next_unit;
+        self.next_unit += 1;
+        let cancel = self.cancel.child_token();
+        self.units.insert(unit, (wanted.clone(), cancel.clone()));
         let candidates: Vec<_> =
             wanted.iter().filter_map(|id| self.jobs.get(id)).map(|job| Arc::clone(&job.candidate)).collect();
         let verifier = Arc::clone(&self.verifiers[verifier]);
-        let cancel = self.cancel.clone();
-        let mut ended = UnitGuard { jobs: wanted.clone(), cost: UnitCost::default(), events: events.clone() };
+        let mut ended =
+            UnitGuard { unit, jobs: wanted.clone(), cost: UnitCost::default(), events: events.clone() };
         tokio::spawn(async move {
             let sender = ended.events.clone();
             let mut sink = |index: usize, attempt: Attempt| {
                 if let Some(&job) = wanted.get(index) {
-                    // The actor outlives every unit; it waits for `running` to be 0.
+                    // The actor outlives every unit; it waits for every unit to end.
                     let _never_fails = sender.send(Event::Attempted { job, attempt });
                 }
             };
@@ -187,16 +227,17 @@ impl Actor {
     }
 
     fn handle(&mut self, event: Event) {
+        self.changed = true;
         match event {
             Event::Attempted { job, attempt: Attempt::Judged(judgement) } => self.judged(job, *judgement),
             Event::Attempted { job, attempt: Attempt::Again { at_most } } => self.again(job, at_most),
-            Event::UnitEnded { jobs, cost } => {
-                self.running -= 1;
-                self.stats.cpu += cost.cpu;
-                self.stats.processes += cost.processes;
+            Event::UnitEnded { unit, jobs, cost } => {
+                self.units.remove(&unit);
+                self.state.stats.cpu += cost.cpu;
+                self.state.stats.processes += cost.processes;
                 // A panic or a forgotten candidate: whoever has no answer and is not queued again.
                 for id in jobs {
-                    if self.jobs.contains_key(&id) && !self.dispatcher.is_queued(id) {
+                    if self.is_judged(id) {
                         self.again(id, 1);
                     }
                 }
@@ -205,7 +246,7 @@ impl Actor {
     }
 
     fn again(&mut self, id: JobId, at_most: usize) {
-        self.stats.retries += 1;
+        self.state.stats.retries += 1;
         if self.dispatcher.again(id, at_most) == Retry::GivenUp
             && let Some(verifier) = self.jobs.get(&id).map(|job| job.verifier)
         {
@@ -216,13 +257,27 @@ impl Actor {
     }
 
     fn judged(&mut self, id: JobId, judgement: Judgement) {
+        // Somebody has asked for it after its unit was ended because nobody did.
+        let is_late = judgement.verdict == Verdict::Cancelled && !self.cancel.is_cancelled();
+        if is_late && self.jobs.get(&id).is_some_and(is_wanted) {
+            self.again(id, usize::MAX);
+            return;
+        }
         let Some(job) = self.forget(id) else { return };
         if let Some(cache) = &self.cache
             && let Err(error) = cache.put(&job.address, &judgement)
         {
             tracing::warn!(error = %crate::chain(&error), "cannot write the verdict cache");
         }
-        answer(job.waiting, &judgement);
+        self.answer(job.waiting, &judgement);
+    }
+
+    fn answer(&mut self, waiting: Vec<oneshot::Sender<Judgement>>, judgement: &Judgement) {
+        for reply in waiting {
+            *self.state.verdicts.entry(judgement.verdict.name()).or_default() += 1;
+            // Who does not wait any more does not miss it.
+            let _dropped_ticket = reply.send(judgement.clone());
+        }
     }
 
     fn forget(&mut self, id: JobId) -> Option<Job> {
@@ -235,6 +290,7 @@ impl Actor {
 
 /// Says that a unit ended, also when its verifier panicked.
 struct UnitGuard {
+    unit: u64,
     jobs: Vec<JobId>,
     cost: UnitCost,
     events: Events,
@@ -243,19 +299,12 @@ struct UnitGuard {
 impl Drop for UnitGuard {
     fn drop(&mut self) {
         let jobs = std::mem::take(&mut self.jobs);
-        let _never_fails = self.events.send(Event::UnitEnded { jobs, cost: self.cost });
+        let _never_fails = self.events.send(Event::UnitEnded { unit: self.unit, jobs, cost: self.cost });
     }
 }
 
 fn is_wanted(job: &Job) -> bool {
     job.waiting.iter().any(|reply| !reply.is_closed())
-}
-
-fn answer(waiting: Vec<oneshot::Sender<Judgement>>, judgement: &Judgement) {
-    for reply in waiting {
-        // Who does not wait any more does not miss it.
-        let _dropped_ticket = reply.send(judgement.clone());
-    }
 }
 
 fn bare(verdict: Verdict, checker: Checker) -> Judgement {

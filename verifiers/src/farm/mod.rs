@@ -12,10 +12,11 @@ use crate::candidate::Candidate;
 use crate::verdict::Judgement;
 use crate::verifier::Verifier;
 use actor::{Actor, Event};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,23 @@ pub struct FarmStats {
     pub cpu: Duration,
 }
 
+/// What a farm is doing and has done, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FarmState {
+    /// Candidates without a verdict that no worker has taken.
+    pub waiting: usize,
+    /// Candidates that workers have.
+    pub judging: usize,
+    /// Units that are being judged: workers at work.
+    pub running: usize,
+    /// Units that are judged at once, at most.
+    pub workers: usize,
+    /// What was done so far.
+    pub stats: FarmStats,
+    /// Answers by the name of their verdict, those from the cache and to duplicates with them.
+    pub verdicts: BTreeMap<&'static str, u64>,
+}
+
 /// The answer to one submission.
 #[derive(Debug)]
 pub struct Ticket {
@@ -73,7 +91,8 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Waits for the judgement; `None` if the farm died. Dropping a ticket gives the candidate up.
+    /// Waits for the judgement; `None` if the farm died. Dropping a ticket gives the candidate up: it is not judged any
+    /// more, and a unit that nobody waits for is ended.
     pub async fn judgement(self) -> Option<Judgement> {
         self.reply.await.ok()
     }
@@ -88,6 +107,7 @@ pub struct Closed;
 pub struct Farm {
     events: mpsc::Sender<actor::Submission>,
     cancel: CancellationToken,
+    state: watch::Receiver<FarmState>,
     actor: JoinHandle<FarmStats>,
 }
 
@@ -100,8 +120,9 @@ impl Farm {
         let cache = settings.cache.as_deref().map(Cache::open).transpose()?;
         let cancel = CancellationToken::new();
         let (submissions, queue) = mpsc::channel(64);
-        let actor = Actor::new(verifiers, cache, settings, cancel.clone());
-        Ok(Self { events: submissions, cancel, actor: tokio::spawn(actor.run(queue)) })
+        let (told, state) = watch::channel(FarmState::default());
+        let actor = Actor::new(verifiers, cache, settings, cancel.clone(), told);
+        Ok(Self { events: submissions, cancel, state, actor: tokio::spawn(actor.run(queue)) })
     }
 
     /// Submits a candidate; waits while the farm is full.
@@ -113,6 +134,12 @@ impl Farm {
         let submission = actor::Submission { candidate: Arc::new(candidate), reply: sender };
         self.events.send(submission).await.map_err(|_closed| Closed)?;
         Ok(Ticket { reply })
+    }
+
+    /// What the farm is doing; at most a quarter of a second old.
+    #[must_use]
+    pub fn state(&self) -> FarmState {
+        self.state.borrow().clone()
     }
 
     /// A token that ends all work: every candidate without a verdict becomes `Cancelled`.

@@ -6,6 +6,7 @@ pub mod lexer;
 pub mod policy;
 pub mod repl;
 mod repl_verifier;
+pub mod snippet;
 pub mod statement;
 pub mod toolchain;
 mod verifier;

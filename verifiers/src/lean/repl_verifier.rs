@@ -41,34 +41,17 @@ impl LeanRepl {
     /// A verifier over the REPL at `repl`, built for `toolchain`.
     #[must_use]
     pub fn new(launcher: Launcher, toolchain: Toolchain, repl: PathBuf, limits: Limits) -> Self {
-        let settings = ReplSettings {
-            header_timeout: toolchain.start_allowance,
-            command_timeout: limits.timeout,
-            max_memory_bytes: limits.memory_bytes / 4 * 3,
-            ..ReplSettings::default()
-        };
+        let settings = settings(&toolchain, &limits);
         let checker = Checker {
             name: "lean-repl".to_owned(),
             version: RULES_VERSION.to_owned(),
             toolchain: toolchain.identity.clone(),
         };
-        let cwd = repl.parent().map_or_else(|| PathBuf::from("/"), PathBuf::from);
-        let mut policy = Policy {
-            wall: LIFE,
-            memory_bytes: limits.memory_bytes,
-            processes: 128,
-            optional: limits.optional_layers,
-            ..Policy::default()
-        };
-        policy.read_only.extend(toolchain.read_only);
-        policy.read_only.push(cwd.clone());
-        policy.env.extend(toolchain.env);
-        let program = Program { path: repl, args: Vec::new(), cwd, stdin: Vec::new() };
         Self {
-            source: SandboxSource::new(launcher, program, policy),
+            prints_axioms: toolchain.prints_axioms,
+            source: source(launcher, toolchain, repl, limits),
             settings,
             checker,
-            prints_axioms: toolchain.prints_axioms,
             idle: Mutex::new(Vec::new()),
         }
     }
@@ -114,11 +97,43 @@ impl LeanRepl {
     }
 }
 
+/// The limits of a REPL of `toolchain`.
+pub(super) fn settings(toolchain: &Toolchain, limits: &Limits) -> ReplSettings {
+    ReplSettings {
+        header_timeout: toolchain.start_allowance,
+        command_timeout: limits.timeout,
+        max_memory_bytes: limits.memory_bytes / 4 * 3,
+        ..ReplSettings::default()
+    }
+}
+
+/// Where the processes of the REPL at `repl` come from.
+pub(super) fn source(
+    launcher: Launcher,
+    toolchain: Toolchain,
+    repl: PathBuf,
+    limits: Limits,
+) -> SandboxSource {
+    let cwd = repl.parent().map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    let mut policy = Policy {
+        wall: LIFE,
+        memory_bytes: limits.memory_bytes,
+        processes: 128,
+        optional: limits.optional_layers,
+        ..Policy::default()
+    };
+    policy.read_only.extend(toolchain.read_only);
+    policy.read_only.push(cwd.clone());
+    policy.env.extend(toolchain.env);
+    let program = Program { path: repl, args: Vec::new(), cwd, stdin: Vec::new() };
+    SandboxSource::new(launcher, program, policy)
+}
+
 fn verdict(layout: &Layout, outcome: ReplOutcome) -> (Verdict, Vec<crate::verdict::Message>) {
     let file_name = "repl";
     let mut tracker = Tracker::new(layout, file_name);
     let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
-    for message in outcome.messages {
+    for message in outcome.response.messages {
         outcomes.extend(tracker.message(&lean_message(message, file_name)));
     }
     outcomes.extend(tracker.finish(&End::Exited));
@@ -139,6 +154,7 @@ fn lean_message(message: ReplMessage, file_name: &str) -> LeanMessage {
     LeanMessage {
         severity,
         pos: Position { line: message.pos.line, column: message.pos.column },
+        end_pos: message.end_pos.map(|pos| Position { line: pos.line, column: pos.column }),
         data: message.data,
         kind: String::new(),
         file_name: file_name.to_owned(),

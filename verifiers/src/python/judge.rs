@@ -201,7 +201,21 @@ impl PythonJudge {
         }
     }
 
-    fn policy(&self, limits: &PythonLimits, wall: Duration, kept_output_bytes: usize) -> WasmPolicy {
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Where the guest keeps `True`.
+    pub(super) fn true_address(&self) -> u32 {
+        self.true_address
+    }
+
+    pub(super) fn policy(
+        &self,
+        limits: &PythonLimits,
+        wall: Duration,
+        kept_output_bytes: usize,
+    ) -> WasmPolicy {
         WasmPolicy {
             wall,
             memory_bytes: limits.memory_bytes,

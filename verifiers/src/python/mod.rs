@@ -23,11 +23,13 @@
 mod install;
 mod judge;
 mod outcome;
+mod program;
 mod replay;
 mod verifier;
 pub mod wire;
 
 pub use install::Guest;
 pub use judge::{PythonError, PythonGuest, PythonJudge, PythonLimits};
+pub use program::{ProgramEnd, ProgramRun};
 pub use proofloop_sandboxes::wasm::CancelFlag;
 pub use verifier::PythonWasm;

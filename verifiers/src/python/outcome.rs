@@ -121,6 +121,8 @@ fn line_of(value: Option<&Value>) -> Option<u32> {
 /// An exception that ended the candidate's own text: told by the candidate's side, so only good for rejecting.
 pub(super) struct Failure {
     names: Vec<String>,
+    /// Its first argument, where that is a small whole number.
+    number: Option<i32>,
     text: String,
     frames: String,
     line: Option<u32>,
@@ -132,17 +134,43 @@ impl Failure {
         let parts = value.as_ref().and_then(Value::tuple).unwrap_or_default();
         let text = |index: usize| parts.get(index).and_then(Value::text).unwrap_or_default();
         let names = parts.first().and_then(Value::tuple).unwrap_or_default();
+        let argument = parts.get(1).and_then(Value::tuple).and_then(<[Value]>::first);
+        let number = if let Some(Value::Int(number)) = argument { Some(*number) } else { None };
         Self {
             names: names.iter().filter_map(Value::text).collect(),
+            number,
             text: text(2),
             frames: text(3),
             line: line_of(parts.get(4)),
         }
     }
 
+    /// Whether it is an exception of this class, or of one below it.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.names.iter().any(|found| found == name)
+    }
+
+    /// The exit status that Python ends with after it.
+    pub(super) fn status(&self) -> i32 {
+        self.number.filter(|_| self.is("SystemExit")).unwrap_or(1)
+    }
+
+    /// What Python prints of it when nobody catches it.
+    pub(super) fn traceback(&self) -> String {
+        let name = self.names.first().map_or("an exception", String::as_str);
+        match (self.is("SystemExit"), self.number) {
+            (true, Some(_)) => String::new(),
+            (true, None) => format!("{}\n", self.text),
+            (false, _) if self.frames.is_empty() => format!("{name}: {}\n", self.text),
+            (false, _) => {
+                format!("Traceback (most recent call last):\n{}\n{name}: {}\n", self.frames, self.text)
+            }
+        }
+    }
+
     /// `in_text`: whether a SyntaxError is one of the candidate's text.
     pub(super) fn ended(&self, in_text: bool, memory_refused: bool) -> Ended {
-        let is = |name: &str| self.names.iter().any(|found| found == name);
+        let is = |name: &str| self.is(name);
         if is("MemoryError") && memory_refused {
             return Ended::new(Verdict::MemoryLimit, Vec::new());
         }

@@ -29,7 +29,7 @@ use std::ops::RangeInclusive;
 pub const GROUP_SIZE: usize = 32;
 
 /// Longer than what the npm build of Lean echoes of a file, so that no candidate's text is ever echoed.
-const PADDING: &str = "/- proofloop batch file. The text of this comment fills the first two hundred characters of the file, \
+pub(in crate::lean) const PADDING: &str = "/- proofloop batch file. The text of this comment fills the first two hundred characters of the file, \
 which one build of Lean echoes on standard output, so that nothing that a candidate wrote is ever repeated there. -/\n";
 
 /// Who a line belongs to.

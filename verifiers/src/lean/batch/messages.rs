@@ -14,6 +14,9 @@ pub struct LeanMessage {
     pub severity: LeanSeverity,
     /// Where it begins.
     pub pos: Position,
+    /// Where it ends, if Lean knows.
+    #[serde(default)]
+    pub end_pos: Option<Position>,
     /// The text.
     pub data: String,
     /// What it is about, for instance `hasSorry`; older versions leave it out.

@@ -15,10 +15,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Longest line of output that can be a message; longer ones are dropped and counted as a flood.
-const LINE_BYTES: usize = 4 << 20;
+pub(in crate::lean) const LINE_BYTES: usize = 4 << 20;
 
 /// From the end of its output to the end of the process; then it is killed.
-const END_ALLOWANCE: Duration = Duration::from_secs(10);
+pub(in crate::lean) const END_ALLOWANCE: Duration = Duration::from_secs(10);
 
 /// One candidate's outcome with its share of what the process has cost since the last ones.
 #[derive(Debug)]
@@ -77,7 +77,9 @@ pub async fn run(
     let file_name = format!("{}.lean", layout.nonce);
     let mut tracker = Tracker::new(layout, &file_name);
     let mut reporter = Reporter { report, protection: Vec::new(), accounted: Usage::default() };
-    let (end, spent) = match start((launcher, scratch), toolchain, layout, &file_name, limits).await {
+    let candidates = u32::try_from(layout.pins.len()).unwrap_or(u32::MAX);
+    let file = (file_name.as_str(), layout.text.as_str());
+    let (end, spent) = match start((launcher, scratch), toolchain, file, limits, candidates).await {
         Err(cause) => (End::Unavailable(cause), None),
         Ok((directory, mut session)) => {
             reporter.protection = session.protection().names();
@@ -106,20 +108,20 @@ fn measured(usage: &ProcessUsage) -> Usage {
     Usage::new(usage.wall, usage.cpu, usage.peak_memory_bytes)
 }
 
-async fn start(
+/// Starts Lean on a file of this name and text, which holds so many candidates. The directory must outlive the session.
+pub(in crate::lean) async fn start(
     (launcher, scratch): (&Launcher, &Scratch),
     toolchain: &Toolchain,
-    layout: &Layout,
-    file_name: &str,
+    (file_name, text): (&str, &str),
     limits: &Limits,
+    candidates: u32,
 ) -> Result<(tempfile::TempDir, Session), String> {
     let directory =
         scratch.directory().map_err(|error| format!("cannot make a working directory: {error}"))?;
-    tokio::fs::write(directory.path().join(file_name), &layout.text)
+    tokio::fs::write(directory.path().join(file_name), text)
         .await
         .map_err(|error| format!("cannot write the batch file: {error}"))?;
     let program = toolchain.program(directory.path(), Path::new(file_name));
-    let candidates = u32::try_from(layout.pins.len()).unwrap_or(u32::MAX);
     let policy = policy(toolchain, directory.path(), limits, candidates);
     let mut session = launcher.open(&program, &policy).await.map_err(|error| crate::chain(&error))?;
     // Lean reads the file, not its input.

@@ -32,6 +32,7 @@ fn say(layout: &Layout, owner: Owner, severity: LeanSeverity, data: &str) -> Lea
     LeanMessage {
         severity,
         pos: Position { line: *line.start(), column: 0 },
+        end_pos: None,
         data: data.to_owned(),
         kind: String::new(),
         file_name: FILE.to_owned(),

@@ -151,22 +151,22 @@ pub enum Response {
     Error(ErrorResponse),
 }
 
-/// Reply about an environment.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// Reply about an environment. Written out, it has the fields and the order that the REPL gives it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandResponse {
     /// The number of the environment after the command.
     pub env: u64,
     /// What Lean said.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<ReplMessage>,
     /// Every `sorry` that stands in the text as such. One that is hidden by a macro or a name is not among them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sorries: Vec<Sorry>,
     /// Every tactic, if asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tactics: Vec<Tactic>,
     /// The information tree, if asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub infotree: Option<serde_json::Value>,
 }
 
@@ -201,7 +201,7 @@ pub struct ErrorResponse {
 }
 
 /// A message of Lean.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplMessage {
     /// How bad.
@@ -216,7 +216,7 @@ pub struct ReplMessage {
 }
 
 /// How bad a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReplSeverity {
     /// Trace output.
@@ -230,7 +230,7 @@ pub enum ReplSeverity {
 }
 
 /// A place in the text of the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pos {
     /// 1-based; 0 where Lean knows no place.
     pub line: u32,
@@ -239,24 +239,24 @@ pub struct Pos {
 }
 
 /// A `sorry`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sorry {
-    /// The goal that it stands for.
-    pub goal: String,
     /// The proof state made for it.
     #[serde(default)]
     pub proof_state: Option<u64>,
     /// Where it begins; unknown in tactic mode.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pos: Option<Pos>,
+    /// The goal that it stands for.
+    pub goal: String,
     /// Where it ends.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_pos: Option<Pos>,
 }
 
 /// A tactic of the text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tactic {
     /// Its text.

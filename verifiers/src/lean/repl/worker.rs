@@ -53,10 +53,8 @@ impl Default for ReplSettings {
 /// What the REPL said about one candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplOutcome {
-    /// Lean's messages; positions count from the beginning of the body.
-    pub messages: Vec<ReplMessage>,
-    /// How many `sorry`s stand in the text as such. None does not mean that there is no `sorry`.
-    pub sorries: usize,
+    /// Its reply; positions count from the beginning of the body.
+    pub response: CommandResponse,
     /// From the request to the reply, header excluded.
     pub elapsed: Duration,
     /// How much text came on the REPL's output that was none of the REPL's: the candidate prints.
@@ -215,6 +213,19 @@ impl<S: ReplSource> ReplWorker<S> {
     /// # Errors
     /// Says nothing about the candidate by itself: see [`ReplFailure`].
     pub async fn run(&mut self, header: &str, body: &str) -> Result<ReplOutcome, ReplFailure> {
+        self.run_with(header, body, &CommandOptions::default()).await
+    }
+
+    /// As [`run`](Self::run), with more in the reply than messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn run_with(
+        &mut self,
+        header: &str,
+        body: &str,
+        options: &CommandOptions,
+    ) -> Result<ReplOutcome, ReplFailure> {
         // Taken out, so that a call that is dropped half-way drops the process as well.
         let reusable = match self.live.take() {
             Some(live) => live.kept_for(header, &self.settings).await,
@@ -226,7 +237,7 @@ impl<S: ReplSource> ReplWorker<S> {
         };
         let earlier_candidates = live.uses;
         let mut stage = Stage::Header;
-        let result = live.judge(header, body, &self.settings, &mut stage).await;
+        let result = live.judge(header, (body, options), &self.settings, &mut stage).await;
         let error = match result {
             Ok(outcome) => {
                 let ran = live.account().await;
@@ -354,7 +365,7 @@ impl<Io: ReplIo> Live<Io> {
     async fn judge(
         &mut self,
         header: &str,
-        body: &str,
+        body: (&str, &CommandOptions),
         settings: &ReplSettings,
         stage: &mut Stage,
     ) -> Result<ReplOutcome, ReplError> {
@@ -364,8 +375,7 @@ impl<Io: ReplIo> Live<Io> {
         let exchange = self.exchange(body, Some(env), settings.command_timeout, settings).await?;
         let response = command_response(exchange.response)?;
         Ok(ReplOutcome {
-            messages: response.messages,
-            sorries: response.sorries.len(),
+            response,
             elapsed: exchange.elapsed,
             foreign_bytes: exchange.foreign_bytes,
             ran: Ran::default(),
@@ -395,7 +405,8 @@ impl<Io: ReplIo> Live<Io> {
                 // What a REPL makes of a command without any text is nowhere written down; this says the same, for
                 // Lean imports it by itself.
                 let text = if header.trim().is_empty() { "import Init" } else { header };
-                let exchange = self.exchange(text, None, settings.header_timeout, settings).await?;
+                let command = (text, &CommandOptions::default());
+                let exchange = self.exchange(command, None, settings.header_timeout, settings).await?;
                 let response = command_response(exchange.response)?;
                 let has_error =
                     response.messages.iter().any(|message| message.severity == ReplSeverity::Error);
@@ -410,7 +421,7 @@ impl<Io: ReplIo> Live<Io> {
     /// Sends a command, reads its reply, and asks the question that proves it.
     async fn exchange(
         &mut self,
-        cmd: &str,
+        (cmd, options): (&str, &CommandOptions),
         env: Option<u64>,
         limit: Duration,
         settings: &ReplSettings,
@@ -420,7 +431,7 @@ impl<Io: ReplIo> Live<Io> {
         let mut room_bytes = settings.max_command_output_bytes;
         let late = |_| ReplError::Timeout { limit };
         let command = async {
-            self.send(cmd, env).await?;
+            self.send(cmd, env, options).await?;
             self.reply(&mut foreign_bytes, &mut room_bytes, settings).await
         };
         let response = timeout_at(start + limit, command).await.map_err(late)??;
@@ -439,7 +450,7 @@ impl<Io: ReplIo> Live<Io> {
             Response::Error(_) | Response::ProofStep(_) => None,
         });
         let answer = async {
-            self.send(&format!("#check {question}"), env).await?;
+            self.send(&format!("#check {question}"), env, &CommandOptions::default()).await?;
             self.reply(&mut foreign_bytes, &mut room_bytes, settings).await
         };
         // From the start of the command on: a forged early reply must not make a slow candidate look stuck.
@@ -463,8 +474,8 @@ impl<Io: ReplIo> Live<Io> {
         Ok(())
     }
 
-    async fn send(&mut self, cmd: &str, env: Option<u64>) -> Result<(), ReplError> {
-        let request = Command { cmd: cmd.to_owned(), env, options: CommandOptions::default() };
+    async fn send(&mut self, cmd: &str, env: Option<u64>, options: &CommandOptions) -> Result<(), ReplError> {
+        let request = Command { cmd: cmd.to_owned(), env, options: options.clone() };
         let bytes = Request::Command(request).encode().map_err(|error| protocol(&error.to_string()))?;
         // A process that does not take its input any more is dead or dying; how it ended is found out at the kill.
         self.io.write(&bytes).await.map_err(|_dead| ReplError::Died { ended: Ended::Killed })
