@@ -12,5 +12,6 @@ pub mod model;
 pub mod records;
 pub mod report;
 pub mod selfplay;
+pub mod serve;
 mod tls;
 pub mod train;

@@ -23,8 +23,15 @@ pub struct Named {
 /// # Errors
 /// [`Cause`], naming the field.
 pub fn parse(line: &str, kind: Option<Kind>) -> Result<Named, Cause> {
-    let fields = Fields::parse(line)?;
-    let id = id(&fields)?;
+    from_fields(&Fields::parse(line)?, kind)
+}
+
+/// As [`parse`], from fields that are known.
+///
+/// # Errors
+/// [`Cause`], naming the field.
+pub fn from_fields(fields: &Fields, kind: Option<Kind>) -> Result<Named, Cause> {
+    let id = id(fields)?;
     let kind = match (fields.optional_text("kind")?, kind) {
         (Some("lean"), _) => Kind::Lean,
         (Some("python"), _) => Kind::Python,
@@ -36,8 +43,8 @@ pub fn parse(line: &str, kind: Option<Kind>) -> Result<Named, Cause> {
         (None, None) => return Err(Cause::MissingField { field: "kind" }),
     };
     let candidate = match kind {
-        Kind::Lean => Candidate::Lean(lean(&fields)?),
-        Kind::Python => Candidate::Python(python(&fields)?),
+        Kind::Lean => Candidate::Lean(lean(fields)?),
+        Kind::Python => Candidate::Python(python(fields)?),
     };
     Ok(Named { id, candidate })
 }

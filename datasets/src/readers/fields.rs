@@ -30,7 +30,8 @@ impl Fields {
     }
 
     /// From fields that are known.
-    pub(super) fn from_map(fields: Map<String, Value>) -> Self {
+    #[must_use]
+    pub fn from_map(fields: Map<String, Value>) -> Self {
         Self { fields, text: String::new() }
     }
 

@@ -1,0 +1,57 @@
+//! Bodies: bounded, JSON, and with errors that name the field.
+
+use super::App;
+use super::error::ServeError;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// A body that is JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
+    type Rejection = ServeError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ServeError> {
+        // A page of another origin can send anything but this type without asking first.
+        let kind =
+            request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if !is_json(kind) {
+            let text = "the header `Content-Type` must be `application/json`".to_owned();
+            return Err(ServeError::Invalid(text));
+        }
+        let reading = Bytes::from_request(request, app);
+        let bytes = tokio::time::timeout(BODY_TIME, reading)
+            .await
+            .map_err(|_elapsed| ServeError::TooSlow(BODY_TIME))?
+            .map_err(|rejection| match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    ServeError::TooLarge { limit_bytes: app.settings.body_bytes }
+                }
+                _ => ServeError::Invalid("the body did not arrive whole".to_owned()),
+            })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn is_json(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// Reads a JSON text whole.
+///
+/// # Errors
+/// [`ServeError::Invalid`], with line and column and what is wrong there.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ServeError> {
+    serde_json::from_slice(bytes).map_err(|error| ServeError::Invalid(format!("the body: {error}")))
+}

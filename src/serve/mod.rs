@@ -1,0 +1,102 @@
+//! The server: what judges, behind HTTP, for clients that exist already and for ours.
+//!
+//! | addresses | for | file |
+//! |---|---|---|
+//! | `/api/check`, `/verify`, `/one_pass_verify_batch`, `/health` | clients of Kimina Lean Server | `kimina/` |
+//! | `/run_code` | clients of SandboxFusion | `fusion.rs` |
+//! | `/v1/verify`, `/v1/jobs`, `/v1/toolchains`, `/v1/state`, `/v1/runs` | everybody else | `v1/` |
+//! | `/mcp` | agents | `mcp/` |
+//! | `/metrics`, `/healthz`, `/readyz` | operators | `metrics.rs`, `health.rs` |
+//! | `/`, `/docs`, `/openapi.json` | people | `page/`, `openapi.rs` |
+//!
+//! A request goes through `listen.rs` (connections) → `auth.rs` (who asks) → `extract.rs` (what is asked) → its file →
+//! `admission.rs` (how much of one client) → `backend.rs` (turns, and what judges).
+
+pub mod admission;
+mod auth;
+pub mod backend;
+pub mod error;
+mod extract;
+pub mod fair;
+mod health;
+pub mod keys;
+pub mod listen;
+pub mod metrics;
+pub mod settings;
+mod v1;
+
+pub use auth::{Client, Peer};
+pub use error::ServeError;
+pub use settings::ServeSettings;
+
+use admission::Admission;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use backend::Backend;
+use keys::Keys;
+use metrics::Metrics;
+use std::sync::Arc;
+use std::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+/// What every request can reach.
+pub struct App {
+    /// What judges.
+    pub backend: Backend,
+    /// Who may ask; `None` for everybody.
+    pub keys: Option<Keys>,
+    /// How much of one client is let in.
+    pub admission: Admission,
+    /// What the server was told.
+    pub settings: ServeSettings,
+    /// What operators see.
+    pub metrics: Metrics,
+    /// When it started.
+    pub started: Instant,
+}
+
+impl App {
+    /// Over what judges, by these settings.
+    #[must_use]
+    pub fn new(backend: Backend, keys: Option<Keys>, settings: ServeSettings) -> Arc<Self> {
+        let admission = Admission::new(&settings);
+        let metrics = Metrics::default();
+        Arc::new(Self { backend, keys, admission, settings, metrics, started: Instant::now() })
+    }
+}
+
+/// A part of the API with its description.
+pub(crate) type Routes = OpenApiRouter<Arc<App>>;
+
+/// All addresses.
+pub fn router(app: &Arc<App>) -> Router {
+    let closed =
+        Routes::new().merge(v1::routes()).layer(from_fn_with_state(Arc::clone(app), auth::require_key));
+    let open = Routes::new().merge(health::routes()).merge(metrics::routes());
+    let (routes, _api) = open.merge(closed).split_for_parts();
+    routes
+        .fallback(|| async { ServeError::NotFound("there is nothing at this address".to_owned()) })
+        .method_not_allowed_fallback(|| async { ServeError::MethodNotAllowed })
+        .layer(DefaultBodyLimit::max(app.settings.body_bytes))
+        .layer(from_fn_with_state(Arc::clone(app), metrics::observe))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+        .with_state(Arc::clone(app))
+}
+
+/// A fault of ours costs one request, and says so.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer wants")]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without words");
+    tracing::error!(panic = text, "a request panicked");
+    ServeError::Internal.into_response()
+}

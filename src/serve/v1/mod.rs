@@ -1,0 +1,11 @@
+//! Our own API.
+
+mod items;
+mod toolchains;
+mod verify;
+
+use super::Routes;
+
+pub(super) fn routes() -> Routes {
+    Routes::new().merge(verify::routes()).merge(toolchains::routes())
+}
