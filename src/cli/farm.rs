@@ -174,7 +174,8 @@ pub(super) async fn lean(settings: &Settings, launcher: &Launcher) -> anyhow::Re
     }
 }
 
-fn repl(toolchain: &Toolchain) -> Option<PathBuf> {
+/// The REPL to use with a toolchain, if there is one.
+pub(super) fn repl(toolchain: &Toolchain) -> Option<PathBuf> {
     std::env::var_os("PROOFLOOP_REPL").map(PathBuf::from).or_else(|| toolchain.repl.clone())
 }
 
@@ -216,18 +217,28 @@ pub(super) async fn start(settings: &Settings, kinds: &BTreeSet<Kind>) -> anyhow
             Kind::Python => python(settings).await?,
         });
     }
-    let workers = match settings.jobs {
-        Some(jobs) => jobs,
-        None => default_jobs(settings.limits.memory_bytes)?,
-    };
-    let farm = FarmSettings {
+    let workers = workers(settings, 1)?;
+    Ok(Farm::start(verifiers, &farm_settings(settings, workers))?)
+}
+
+/// Workers as they were asked for, or as many as there are cores, as far as the memory reaches for so many processes of
+/// each.
+pub(super) fn workers(settings: &Settings, processes_of_each: u64) -> anyhow::Result<usize> {
+    match settings.jobs {
+        Some(jobs) => Ok(jobs),
+        None => default_jobs(settings.limits.memory_bytes.saturating_mul(processes_of_each)),
+    }
+}
+
+/// The settings of a farm with so many workers.
+pub(super) fn farm_settings(settings: &Settings, workers: usize) -> FarmSettings {
+    FarmSettings {
         workers,
         cache: settings.cache.clone(),
         linger: settings.linger,
         patience: settings.patience,
         ..FarmSettings::default()
-    };
-    Ok(Farm::start(verifiers, &farm)?)
+    }
 }
 
 /// One worker per core, as far as the machine's memory covers every worker's limit.

@@ -15,6 +15,7 @@ mod output;
 mod problem_source;
 mod report;
 mod selfplay;
+mod serve;
 mod setup;
 mod signals;
 mod train;
@@ -40,6 +41,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Judge candidates: `.lean` or `.py` files, or JSONL
     Verify(verify::Args),
+    /// Judge for others: a server that clients of Kimina Lean Server and SandboxFusion can switch to
+    Serve(Box<serve::Args>),
     /// Teach a model: JSONL of prompts and completions to weights
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
@@ -82,6 +85,22 @@ pub unsafe fn one_thread_for_each_replica() {
     }
 }
 
+/// The log goes to standard error. A server tells of every request, one JSON object a line if it is asked for that.
+fn start_log(command: &Command) {
+    let (level, json) = match command {
+        Command::Serve(args) => ("info", args.logs_json()),
+        _ => ("warn", false),
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
 /// Parses the arguments, runs the command, and prints an error chain once.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -89,9 +108,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::of_clap(&error),
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_log(&cli.command);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(&anyhow::Error::new(error).context("cannot start the runtime")),
@@ -101,6 +118,7 @@ pub fn main() -> ExitCode {
             Command::Setup(args) => setup::run(&args).await,
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Verify(args) => verify::run(args).await,
+            Command::Serve(args) => serve::run(*args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
             Command::Eval(args) => eval::run(*args).await,

@@ -1,0 +1,6 @@
+//! `proofloop serve` as its clients use it: over HTTP, and from other programs.
+
+#[path = "serve/common.rs"]
+mod common;
+#[path = "serve/verify.rs"]
+mod verify;
