@@ -1,6 +1,12 @@
 //! `proofloop serve` as its clients use it: over HTTP, and from other programs.
 
+#[path = "serve/clients.rs"]
+mod clients;
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/fusion.rs"]
+mod fusion;
+#[path = "serve/kimina.rs"]
+mod kimina;
 #[path = "serve/verify.rs"]
 mod verify;
