@@ -91,7 +91,8 @@ fn way(path: &Path) -> Vec<Step> {
 /// A whole number that is not negative; also `60.0`.
 pub(super) fn whole_number<'de, D: Deserializer<'de>>(reader: D) -> Result<u64, D::Error> {
     let number = Number::deserialize(reader)?;
-    let whole = |number: f64| (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64);
+    let whole =
+        |number: f64| (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64);
     number
         .as_u64()
         .or_else(|| number.as_f64().and_then(whole))
@@ -126,8 +127,14 @@ mod tests {
             ("{}", r#"["body","items"] missing "Field required""#),
             (r#"{"items":[{"id":"a"},{}]}"#, r#"["body","items",1,"id"] missing "Field required""#),
             (r#"{"items":[{"id":1}]}"#, r#"["body","items",0,"id"] value_error "invalid type: integer `1`"#),
-            (r#"{"items":[{"id":"a","size":-1}]}"#, r#"["body","items",0,"size"] value_error "`-1` is not a whole"#),
-            (r#"{"items":[{"id":"a","size":1.5}]}"#, r#"["body","items",0,"size"] value_error "`1.5` is not a whole"#),
+            (
+                r#"{"items":[{"id":"a","size":-1}]}"#,
+                r#"["body","items",0,"size"] value_error "`-1` is not a whole"#,
+            ),
+            (
+                r#"{"items":[{"id":"a","size":1.5}]}"#,
+                r#"["body","items",0,"size"] value_error "`1.5` is not a whole"#,
+            ),
             (r#"{"items":[]} x"#, r#"["body"] json_invalid "trailing characters"#),
             (r#"{"items":["#, r#"json_invalid "EOF while parsing"#),
         ] {

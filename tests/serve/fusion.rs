@@ -19,7 +19,12 @@ fn told(answer: &Value) -> Value {
 #[tokio::test]
 async fn an_answer_has_all_fields() {
     let server = Server::with_fake_repl(&[]);
-    let mut answer = run(&server, "print('hé', input())", json!({"stdin": "x\n", "compile_timeout": 10, "files": {}, "fetch_files": [], "more": 1})).await;
+    let mut answer = run(
+        &server,
+        "print('hé', input())",
+        json!({"stdin": "x\n", "compile_timeout": 10, "files": {}, "fetch_files": [], "more": 1}),
+    )
+    .await;
     let time = answer["run_result"]["execution_time"].take();
     assert!(time.as_f64().is_some_and(|time| time >= 0.0), "{time}");
     // Set where the tests run, perhaps.
@@ -44,12 +49,18 @@ async fn every_end_has_its_status() {
     assert_eq!(raised["run_result"]["stdout"], "1\n");
     let stderr = raised["run_result"]["stderr"].as_str().expect("a text");
     assert!(stderr.contains("ValueError: no"), "{stderr}");
-    assert_eq!(told(&run(&server, "import sys; sys.exit(3)", json!({})).await), json!(["Failed", "Finished", 3]));
+    assert_eq!(
+        told(&run(&server, "import sys; sys.exit(3)", json!({})).await),
+        json!(["Failed", "Finished", 3])
+    );
     assert_eq!(told(&run(&server, "def", json!({})).await), json!(["Failed", "Finished", 1]));
-    let endless = run(&server, "print('so far', flush=True)\nwhile True: pass", json!({"run_timeout": 0.5})).await;
+    let endless =
+        run(&server, "print('so far', flush=True)\nwhile True: pass", json!({"run_timeout": 0.5})).await;
     assert_eq!(told(&endless), json!(["Failed", "TimeLimitExceeded", null]));
     assert_eq!(endless["run_result"]["stdout"], "so far\n");
-    let hungry = run(&server, "x = []\nwhile True: x.append(bytearray(1 << 20))", json!({"memory_limit_MB": 128})).await;
+    let hungry =
+        run(&server, "x = []\nwhile True: x.append(bytearray(1 << 20))", json!({"memory_limit_MB": 128}))
+            .await;
     assert_eq!(told(&hungry), json!(["Failed", "Finished", -9]), "{hungry}");
     let loud = run(&server, "while True: print('x' * 65536)", json!({"run_timeout": 60})).await;
     assert_eq!(told(&loud), json!(["Failed", "Finished", -9]));
@@ -77,6 +88,11 @@ async fn what_is_not_done_here_is_said() {
         let mut body = json!({"code": "print(1)", "language": "python"});
         body.as_object_mut().expect("an object").extend(options.as_object().expect("an object").clone());
         let answer = server.post("/run_code", &body).await;
-        assert_eq!((answer.status, &answer.json()["detail"][0]["loc"]), (422, &json!(["body", field])), "{}", answer.text);
+        assert_eq!(
+            (answer.status, &answer.json()["detail"][0]["loc"]),
+            (422, &json!(["body", field])),
+            "{}",
+            answer.text
+        );
     }
 }

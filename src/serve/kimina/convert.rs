@@ -19,7 +19,8 @@ use proofloop_verifiers::verdict::{Judgement, Message, Reason, Severity, Verdict
 use std::time::Duration;
 
 /// Words before the `:=` of a theorem that may have a `:=` of their own, or mean that the proof begins elsewhere.
-const NOT_IN_A_STATEMENT: &[&str] = &["let", "let_fun", "have", "haveI", "letI", "show", "by", "where", "|", "fun", "λ"];
+const NOT_IN_A_STATEMENT: &[&str] =
+    &["let", "let_fun", "have", "haveI", "letI", "show", "by", "where", "|", "fun", "λ"];
 
 /// A snippet that is one plain theorem, as a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +35,15 @@ const LINES_ADDED: u32 = 1;
 
 /// Fails where the library has that name already: a candidate in its namespace could not notice.
 fn guard(name: &str) -> String {
-    format!("example : True := by fail_if_success (have := @_root_.{name}); trivial\n")
+    format!("example : True := by (fail_if_success (have := @_root_.{name})); trivial\n")
 }
 
 /// The snippet as a candidate; `None` if it is not one plain theorem, or could be judged otherwise than Lean judges it.
 pub(super) fn convert(code: &str) -> Option<Converted> {
     let scan = policy::scan(code).ok()?;
     let split = header::split(code).ok()?;
-    if scan.finding.is_some() || split.imports.iter().any(|import| import == "module" || import == "prelude") {
+    if scan.finding.is_some() || split.imports.iter().any(|import| import == "module" || import == "prelude")
+    {
         return None;
     }
     let tokens = lexer::code_tokens(code).ok()?;
@@ -86,7 +88,9 @@ fn only_opens_and_options(tokens: &[Token<'_>]) -> bool {
         let good = match (command.text, operands) {
             ("open", namespaces) => !namespaces.is_empty() && namespaces.iter().all(plain),
             (_, [option, value]) => {
-                plain(option) && matches!(value.kind, TokenKind::Name | TokenKind::Number) && value.text != "in"
+                plain(option)
+                    && matches!(value.kind, TokenKind::Name | TokenKind::Number)
+                    && value.text != "in"
             }
             (_, _) => false,
         };
@@ -157,13 +161,15 @@ pub(super) fn answer(
         // None is written in it, so this is one that no client would find.
         Verdict::Rejected { reason: Reason::Sorry } => {
             let mut messages = messages()?;
-            messages.push(converted.error("proofloop: the proof rests on a `sorry` that is not written in it"));
+            messages
+                .push(converted.error("proofloop: the proof rests on a `sorry` that is not written in it"));
             response(messages)
         }
         Verdict::Rejected { reason: Reason::Axiom } => {
             let mut messages = messages()?;
             let axioms = "propext, Classical.choice and Quot.sound";
-            messages.push(converted.error(&format!("proofloop: the proof rests on an axiom besides {axioms}")));
+            messages
+                .push(converted.error(&format!("proofloop: the proof rests on an axiom besides {axioms}")));
             response(messages)
         }
         Verdict::Timeout if times.candidate >= times.snippet => {
@@ -240,7 +246,7 @@ mod tests {
         let (header, statement, completion) = parts(code).expect("plain");
         let (header, guard) = header.split_at(header.find("example").expect("the guard"));
         assert_eq!(format!("{header}{statement}{completion}"), code, "nothing is lost");
-        assert_eq!(guard, "example : True := by fail_if_success (have := @_root_.t'); trivial\n");
+        assert_eq!(guard, "example : True := by (fail_if_success (have := @_root_.t')); trivial\n");
         assert_eq!((statement.lines().next(), completion.as_str()), (Some("/-- doc -/"), " by\n  rfl\n"));
         assert_eq!(guard.matches('\n').count(), LINES_ADDED as usize);
         for code in [
@@ -316,7 +322,8 @@ mod tests {
         for reason in [Reason::ElaborationError, Reason::Sorry, Reason::Axiom] {
             let error = message(Severity::Error, Some(4), "no");
             let messages = if reason == Reason::ElaborationError { vec![error] } else { vec![info()] };
-            let told = judged(Verdict::Rejected { reason }, messages).expect("an answer").expect("a response");
+            let told =
+                judged(Verdict::Rejected { reason }, messages).expect("an answer").expect("a response");
             let errors = told.messages.iter().filter(|message| message.severity == ReplSeverity::Error);
             assert_eq!(errors.count(), 1, "{reason:?}");
         }

@@ -16,7 +16,8 @@ pub(super) fn add_errors(code: &str, response: &mut CommandResponse) {
     let (offset, length, text) = match policy::scan(&code[body_start..]) {
         Ok(scan) => {
             let Some(found) = scan.besides_sorry else { return };
-            let text = format!("proofloop: `{}` is not allowed in a proof ({})", found.name, word(found.reason));
+            let text =
+                format!("proofloop: `{}` is not allowed in a proof ({})", found.name, word(found.reason));
             (found.offset, found.name.len(), text)
         }
         // Lean has an error for it, unless it reads the text otherwise than we do.
@@ -80,10 +81,17 @@ mod tests {
 
     #[test]
     fn what_a_proof_must_not_use_is_an_error_at_its_place() {
-        let told = |name: &str, reason: &str| format!("proofloop: `{name}` is not allowed in a proof ({reason})");
+        let told =
+            |name: &str, reason: &str| format!("proofloop: `{name}` is not allowed in a proof ({reason})");
         for (code, line, column, name, reason) in [
             ("axiom cheat : False", 1, 0, "axiom", "axiom"),
-            ("import A\n\ntheorem é : 1 = 2 := by\n  native_decide", 4, 2, "native_decide", "native-evaluation"),
+            (
+                "import A\n\ntheorem é : 1 = 2 := by\n  native_decide",
+                4,
+                2,
+                "native_decide",
+                "native-evaluation",
+            ),
             ("import A #eval 1", 1, 9, "#eval", "meta-code"),
             ("theorem t : T := by sorry\nset_option debug.x true", 2, 0, "set_option", "forbidden-option"),
         ] {
@@ -93,7 +101,9 @@ mod tests {
 
     #[test]
     fn honest_snippets_and_plain_sorries_get_none() {
-        for code in ["#check Nat", "import Lean\ntheorem t : 1 = 1 := rfl", "theorem t : 1 = 2 := by sorry", ""] {
+        for code in
+            ["#check Nat", "import Lean\ntheorem t : 1 = 1 := rfl", "theorem t : 1 = 2 := by sorry", ""]
+        {
             assert_eq!(added(code), [], "{code}");
         }
     }

@@ -231,12 +231,14 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_value() {
-        let request: CheckRequest =
-            serde_json::from_value(json!({"snippets": [{"id": "a", "code": ""}], "infotree": null, "gc": true}))
-                .expect("reads");
+        let request: CheckRequest = serde_json::from_value(
+            json!({"snippets": [{"id": "a", "code": ""}], "infotree": null, "gc": true}),
+        )
+        .expect("reads");
         assert_eq!((request.timeout, request.debug, request.reuse), (30, false, true));
         let request: VerifyRequest =
-            serde_json::from_value(json!({"codes": [{"custom_id": 7, "proof": null, "code": "x"}]})).expect("reads");
+            serde_json::from_value(json!({"codes": [{"custom_id": 7, "proof": null, "code": "x"}]}))
+                .expect("reads");
         assert_eq!((request.timeout, request.disable_cache), (300, false));
         assert_eq!(request.codes[0].custom_id, "7");
     }
@@ -250,7 +252,10 @@ mod tests {
             error: Some("no".to_owned()),
             diagnostics: None,
         };
-        assert_eq!(serde_json::to_value(result).expect("JSON"), json!({"id": "a", "time": 1.0, "error": "no"}));
+        assert_eq!(
+            serde_json::to_value(result).expect("JSON"),
+            json!({"id": "a", "time": 1.0, "error": "no"})
+        );
         let reply = Reply::Refused { message: "no".to_owned() };
         let timed = serde_json::to_value(TimedReply { reply, time: 0.5 }).expect("JSON");
         assert_eq!(timed, json!({"message": "no", "time": 0.5}));
