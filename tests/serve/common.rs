@@ -77,7 +77,7 @@ impl Server {
 
     /// Kills it with SIGKILL and starts another over the same state.
     pub(crate) fn kill_and_restart(self, arguments: &[&str], fake: bool) -> Self {
-        let Self { mut child, directory, .. } = self.defused();
+        let Parts { mut child, directory } = self.defused();
         child.kill().expect("killed");
         child.wait().expect("waited for");
         Self::start(directory, arguments, fake)

@@ -369,7 +369,7 @@ async fn real_lean_what_is_judged_in_company_reads_as_if_it_were_alone() {
     // The rest was not asked of the farm, or the farm could not tell what Lean says of it.
     let metrics = server.get("/metrics").await.text;
     let processes = counted(&metrics, "proofloop_snippets_total");
-    assert!(processes < 2 * codes.len() as f64, "{metrics}");
+    assert!(processes < (2 * codes.len()) as f64, "{metrics}");
     assert!(counted(&metrics, "proofloop_verdicts_total") >= 4.0, "{metrics}");
 }
 
