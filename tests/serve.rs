@@ -2,5 +2,7 @@
 
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/jobs.rs"]
+mod jobs;
 #[path = "serve/verify.rs"]
 mod verify;

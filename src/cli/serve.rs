@@ -165,19 +165,30 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the address is not known")?;
-    let app = App::new(Backend::new(parts), keys, serve_settings);
+    let app = App::new(Backend::new(parts), keys, serve_settings)?;
     for toolchain in app.backend.toolchains() {
         output::say(&format!("{}: {}", toolchain.checker, toolchain.toolchain));
     }
     // The line that scripts wait for.
     output::data(&format!("listening on http://{address}"))?;
-    let stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()).await;
+    let stopped = tokio::select! {
+        stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()) => stopped,
+        () = interrupted_twice() => Stopped::Hurried,
+    };
     let in_order = close(app, stopped).await;
     Ok(if in_order { Exit::Success } else { Exit::Infrastructure })
 }
 
+/// Whoever asks a second time does not want to wait.
+async fn interrupted_twice() {
+    signals::interrupted().await;
+    signals::interrupted().await;
+}
+
 /// Ends what is still being judged; whether everything was answered.
 async fn close(app: Arc<App>, stopped: Stopped) -> bool {
+    // First: what is cancelled below is no answer to a job.
+    app.jobs.stop().await;
     app.backend.cancel();
     // Requests that are still there hold the application; their processes end with this one.
     if let Some(app) = Arc::into_inner(app) {
