@@ -142,6 +142,12 @@ impl Args {
     }
 }
 
+/// Where each start of Lean is dear, a server's farm waits so long for more candidates,
+const LINGER: Duration = Duration::from_millis(20);
+
+/// and so long at most while they keep coming: somebody waits for each of them.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.new_key {
@@ -154,9 +160,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     }
     let cache = || args.cache.clone().unwrap_or_else(|| install::home().join("cache"));
     let mut settings = args.judging.settings(args.guest.into(), (!args.no_cache).then(cache));
-    // A server's candidates come when they come; whoever waits, waits for each of them.
-    settings.linger = Duration::from_millis(20);
-    settings.patience = Duration::from_millis(500);
+    (settings.linger, settings.patience) = (LINGER, PATIENCE);
     if args.setup {
         set_up(&args, &settings).await?;
     }
@@ -225,8 +229,10 @@ async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
     match toolchain::discover(&launcher, &settings.home, settings.project.as_deref()).await {
         Ok(toolchain) => {
             let repl = farm::repl(&toolchain).filter(|_| settings.mode != Mode::Batch);
-            if repl.is_some() && settings.mode == Mode::Auto {
+            if repl.is_some() {
                 settings.mode = Mode::Repl;
+                // A start costs nothing: what comes while the workers are busy makes units by itself.
+                settings.linger = Duration::ZERO;
             }
             let verifier = farm::lean(&settings, &launcher).await?;
             toolchains.push(info("lean", verifier.as_ref(), repl.is_some()));

@@ -104,8 +104,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .fallback(|| async { ServeError::NotFound("there is nothing at this address".to_owned()) })
         .method_not_allowed_fallback(|| async { ServeError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(app.settings.body_bytes))
-        .layer(from_fn_with_state(Arc::clone(app), metrics::observe))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(app), metrics::observe))
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .with_state(Arc::clone(app))
 }
