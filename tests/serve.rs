@@ -6,6 +6,8 @@ mod clients;
 mod common;
 #[path = "serve/fusion.rs"]
 mod fusion;
+#[path = "serve/jobs.rs"]
+mod jobs;
 #[path = "serve/kimina.rs"]
 mod kimina;
 #[path = "serve/verify.rs"]
