@@ -142,12 +142,10 @@ impl ServeError {
 impl IntoResponse for ServeError {
     fn into_response(self) -> Response {
         let (status, code) = (self.status(), self.code());
-        let mut response = match &self {
-            Self::Field(fault) => {
-                let body = FieldErrorBody { detail: vec![fault.clone()], code };
-                (status, Json(body)).into_response()
-            }
-            error => (status, Json(ErrorBody { detail: error.to_string(), code })).into_response(),
+        let mut response = if let Self::Field(fault) = &self {
+            (status, Json(FieldErrorBody { detail: vec![fault.clone()], code })).into_response()
+        } else {
+            (status, Json(ErrorBody { detail: self.to_string(), code })).into_response()
         };
         if let Some(after) = self.retry_after() {
             // Whole seconds, and never 0, which would ask for a busy loop.
