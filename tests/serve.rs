@@ -1,6 +1,12 @@
 //! `proofloop serve` as its clients use it: over HTTP, and from other programs.
 
+#[path = "serve/browser.rs"]
+mod browser;
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/page.rs"]
+mod page;
+#[path = "serve/sample_runs.rs"]
+mod sample_runs;
 #[path = "serve/verify.rs"]
 mod verify;
