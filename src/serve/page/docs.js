@@ -47,6 +47,8 @@ function type(part) {
   const names = [schema.type ?? (schema.properties ? "object" : "any")].flat().filter(name => name !== "null");
   return names.map(name => {
     if (name === "array") return `list of ${type(schema.items ?? {})}`;
+    const values = schema.additionalProperties;
+    if (name === "object" && typeof values === "object" && !schema.properties) return `names, each with ${type(values)}`;
     if (name === "object") return nameOf(part) ?? schema.title ?? "object";
     return { string: "text", integer: "whole number", boolean: "true or false" }[name] ?? name;
   }).join(" or ");
@@ -65,11 +67,11 @@ function tree(part, depth = 0, above = []) {
   const schema = withProperties(part);
   if (!schema || above.includes(schema)) return null;
   const rows = Object.entries(schema.properties).map(([name, property]) => {
-    const about = property.description ?? resolve(property).description;
+    const about = [property, resolve(property), ...forms(resolve(property))].map(one => one.description).find(Boolean);
     const below = tree(property, depth + 1, [...above, schema]);
     const must = schema.required?.includes(name) ? el("span.must", " required") : null;
     const inner = below && (depth + 1 < DEPTH ? below : el("details", el("summary", "its parts"), below));
-    return el("li", el("code", name), " ", el("span.type", type(property)), must, about ? ` – ${about}` : null, inner);
+    return el("li", el("code", name), " ", el("span.type", type(property)), must, ...said(about), inner);
   });
   return el("ul.schema", ...rows);
 }
@@ -90,6 +92,10 @@ function example(part, depth = 0) {
   return { string: "", integer: schema.minimum ?? 0, number: schema.minimum ?? 0, boolean: false }[kind] ?? null;
 }
 
+/** Text with its `code`. */
+const prose = text => (text ?? "").split(/`([^`]+)`/).map((part, place) => (place % 2 ? el("code", part) : part));
+const said = about => (about ? [" – ", ...prose(about)] : []);
+
 /* One address */
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
@@ -98,7 +104,7 @@ function address(path, method, operation, shared) {
   const parameters = [...(shared ?? []), ...(operation.parameters ?? [])].map(resolve);
   const inside = el("div.inside");
   const box = el("details.address", el("summary", el(`span.method.${method}`, method.toUpperCase()), el("code", path),
-    el("span.note", operation.summary ?? "")), inside);
+    el("span.note", ...prose(operation.summary))), inside);
   box.id = `${method}${path}`;
   box.dataset.words = `${method} ${path} ${operation.summary ?? ""} ${operation.description ?? ""}`.toLowerCase();
   // Most of them are never opened.
@@ -111,11 +117,11 @@ function address(path, method, operation, shared) {
 function details(path, method, operation, parameters) {
   const body = operation.requestBody && resolve(operation.requestBody);
   const parts = [];
-  if (operation.description && operation.description !== operation.summary) parts.push(el("p", operation.description));
+  if (operation.description && operation.description !== operation.summary) parts.push(el("p", ...prose(operation.description)));
   if (!operation.security?.length) parts.push(el("p.note", "No key is needed."));
   if (parameters.length) {
     const rows = parameters.map(one => el("li", el("code", one.name), " ", el("span.type", `${type(one.schema ?? {})}, in the ${one.in}`),
-      one.required ? el("span.must", " required") : null, one.description ? ` – ${one.description}` : null));
+      one.required ? el("span.must", " required") : null, ...said(one.description)));
     parts.push(el("h3", "Parameters"), el("ul.schema", ...rows));
   }
   for (const [kind, { schema }] of Object.entries(body?.content ?? {})) {
@@ -219,8 +225,8 @@ function pretty(text) {
 
 function draw() {
   byId("version").textContent = `${api.info.version}, OpenAPI ${api.openapi}`;
-  byId("description").textContent = api.info.description ?? "";
-  const groups = new Map((api.tags ?? []).map(tag => [tag.name, [el("h2", tag.name), el("p.note", tag.description ?? "")]]));
+  byId("description").replaceChildren(...prose(api.info.description));
+  const groups = new Map((api.tags ?? []).map(tag => [tag.name, [el("h2", tag.name), el("p.note", ...prose(tag.description))]]));
   for (const [path, item] of Object.entries(api.paths)) {
     for (const method of METHODS.filter(method => item[method])) {
       const tag = item[method].tags?.[0] ?? "other";

@@ -106,7 +106,8 @@ function bars(all) {
 
 /* Lines */
 
-const BOX = { left: 34, right: 596, top: 8, bottom: 128 };
+/** As wide as there is room, so that its letters have the size of the others. */
+const BOX = { left: 34, right: 596, top: 8, bottom: 128, height: 150 };
 
 function svg(name, attributes, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -122,6 +123,8 @@ function ceiling(value) {
 }
 
 function chart(now) {
+  BOX.right = Math.max(200, byId("chart").parentElement.clientWidth) - 4;
+  byId("chart").setAttribute("viewBox", `0 0 ${BOX.right + 4} ${BOX.height}`);
   const top = ceiling(Math.max(1, ...rates.flatMap(rate => rate.values ?? [])));
   const x = at => BOX.right - ((now - at) / WINDOW_S) * (BOX.right - BOX.left);
   const y = value => BOX.bottom - (value / top) * (BOX.bottom - BOX.top);
