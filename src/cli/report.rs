@@ -36,7 +36,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             return Err(UsageError(text.to_owned()).into());
         }
         let page = folder::evaluation_page(&args.run)?;
-        files::write_renamed(&out, |file| file.write_all(page.as_bytes())).context("cannot write the report")?;
+        files::write_renamed(&out, |file| file.write_all(page.as_bytes()))
+            .context("cannot write the report")?;
         output::say(&format!("written to {}", out.display()));
         return Ok(Exit::Success);
     }

@@ -186,9 +186,9 @@ mod tests {
         let first = gate.enter("flood").await;
         let (told, mut order) = tokio::sync::mpsc::channel(2000);
         for client in std::iter::repeat_n("flood", 1000).chain(["one"]) {
-            let (gate, told) = (gate.clone(), told.clone());
+            let (theirs, told) = (gate.clone(), told.clone());
             tokio::spawn(async move {
-                let _pass = gate.enter(client).await;
+                let _pass = theirs.enter(client).await;
                 told.send(client).await.expect("somebody listens");
             });
             while gate.waiting() == 0 {

@@ -71,8 +71,15 @@ impl Browser {
         }
         let child = command.spawn().expect("chromium starts");
         let messages = listen(output);
-        let mut browser =
-            Self { child, commands, messages, session: None, last: 0, complaints: Vec::new(), _profile: profile };
+        let mut browser = Self {
+            child,
+            commands,
+            messages,
+            session: None,
+            last: 0,
+            complaints: Vec::new(),
+            _profile: profile,
+        };
         browser.attach();
         Some(browser)
     }
@@ -98,7 +105,8 @@ impl Browser {
         let deadline = Instant::now() + PATIENT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let message = self.messages.recv_timeout(left).unwrap_or_else(|_late| panic!("{method} is not answered"));
+            let message =
+                self.messages.recv_timeout(left).unwrap_or_else(|_late| panic!("{method} is not answered"));
             if message["id"] == self.last {
                 assert!(message["error"].is_null(), "{method}: {}", message["error"]);
                 return message["result"].clone();
@@ -153,7 +161,10 @@ impl Browser {
 
     /// Puts text in the place of what a field has, as if it were pasted.
     pub(crate) fn paste(&mut self, selector: &str, text: &str) {
-        self.eval(&format!("(field => (field.focus(), field.select()))(document.querySelector({}))", json!(selector)));
+        self.eval(&format!(
+            "(field => (field.focus(), field.select()))(document.querySelector({}))",
+            json!(selector)
+        ));
         if text.is_empty() {
             return self.press("Delete", 46, 0);
         }
@@ -184,7 +195,8 @@ impl Browser {
 
     /// A picture of the whole page, in `target/tmp/page/`.
     pub(crate) fn picture(&mut self, name: &str) {
-        let taken = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
+        let taken =
+            self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
         let data = taken["data"].as_str().expect("a picture");
         let bytes = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");
         let file = folder().join(format!("{name}.png"));

@@ -10,7 +10,8 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 const PROOF: &str = "theorem t (a : Nat) : a = a := by\n  rfl\n";
-const NO_PROOF: &str = "theorem t (a : Nat) : a = a := by\n  rfl\n\ntheorem u : 1 = 1 := by\n  no_such_tactic\n";
+const NO_PROOF: &str =
+    "theorem t (a : Nat) : a = a := by\n  rfl\n\ntheorem u : 1 = 1 := by\n  no_such_tactic\n";
 
 /// Sends a path as it is, where a client library would tidy it up: the status.
 fn raw(server: &Server, path: &str) -> u16 {
@@ -21,7 +22,11 @@ fn raw(server: &Server, path: &str) -> u16 {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
     let answer = String::from_utf8_lossy(&answer).into_owned();
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{path}: {answer}"))
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("{path}: {answer}"))
 }
 
 #[tokio::test]
@@ -29,20 +34,26 @@ async fn the_state_says_what_was_done() {
     let server = Server::with_fake_repl(&["--jobs", "2"]);
     let before = server.get("/v1/state").await.json();
     assert_eq!(before["farm"]["verdicts"], json!({}));
-    let body = json!({"kind": "lean", "candidates": [{"id": "a", "code": PROOF}, {"id": "b", "code": NO_PROOF}]});
+    let body =
+        json!({"kind": "lean", "candidates": [{"id": "a", "code": PROOF}, {"id": "b", "code": NO_PROOF}]});
     server.post("/v1/verify", &body).await;
     let state = server.get("/v1/state").await.json();
     assert_eq!(state["farm"]["verdicts"], json!({"accepted": 1, "rejected": 1}), "{state}");
     assert_eq!((&state["farm"]["workers"], &state["farm"]["stats"]["submitted"]), (&json!(2), &json!(2)));
     for gate in ["farm", "snippets", "programs"] {
         let gate = &state["gates"][gate];
-        assert!(gate["places"].as_u64() > Some(0) && gate["taken"] == 0 && gate["busy_s"].is_number(), "{state}");
+        assert!(
+            gate["places"].as_u64() > Some(0) && gate["taken"] == 0 && gate["busy_s"].is_number(),
+            "{state}"
+        );
     }
     assert_eq!((&state["items_under_way"], &state["draining"]), (&json!(0), &json!(false)));
     assert_eq!(state["version"], env!("CARGO_PKG_VERSION"));
     let memory = &state["memory"];
     assert!(memory["server"].as_u64() > Some(1 << 20), "{state}");
-    assert!(memory["available"].as_u64() > Some(0) && memory["total"].as_u64() >= memory["available"].as_u64());
+    assert!(
+        memory["available"].as_u64() > Some(0) && memory["total"].as_u64() >= memory["available"].as_u64()
+    );
     assert!(state["uptime_s"].as_f64() > before["uptime_s"].as_f64());
 }
 
@@ -73,14 +84,26 @@ async fn runs_are_listed_with_what_they_have_come_to() {
     };
     assert_eq!(listed["runs"].as_array().map(Vec::len), Some(3), "{listed}");
     let run = find(&listed, "loop");
-    assert_eq!((&run["kind"], &run["state"], &run["about"]), (&json!("selfplay"), &json!("running"), &json!("nano")));
+    assert_eq!(
+        (&run["kind"], &run["state"], &run["about"]),
+        (&json!("selfplay"), &json!("running"), &json!("nano"))
+    );
     assert_eq!(run["solved"], json!({"count": 1, "of": 2}), "{run}");
-    assert_eq!((&run["iterations"], &run["stages"]["count"]), (&json!({"count": 1, "of": 2}), &json!(2)), "{run}");
+    assert_eq!(
+        (&run["iterations"], &run["stages"]["count"]),
+        (&json!({"count": 1, "of": 2}), &json!(2)),
+        "{run}"
+    );
     let run = find(&listed, "measured");
     assert_eq!((&run["kind"], &run["state"]), (&json!("evaluation"), &json!("finished")), "{run}");
-    assert_eq!((&run["about"], &run["pass"][0]["k"], &run["pass"][0]["value"]), (&json!("two"), &json!(1), &json!(0.5)));
+    assert_eq!(
+        (&run["about"], &run["pass"][0]["k"], &run["pass"][0]["value"]),
+        (&json!("two"), &json!(1), &json!(0.5))
+    );
     let run = find(&listed, "broken");
-    assert!(run["problem"].is_string() && !listed.to_string().contains(&directory.path().display().to_string()));
+    assert!(
+        run["problem"].is_string() && !listed.to_string().contains(&directory.path().display().to_string())
+    );
     // What was read is remembered; who works on it is not.
     drop(working);
     assert_eq!(server.get("/v1/runs/loop").await.json()["state"], "stopped");
@@ -99,7 +122,10 @@ async fn reports_are_pages_of_no_origin() {
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert!(answer.text.starts_with("<!DOCTYPE html>") && answer.text.contains(name), "{}", answer.text);
         let policy = answer.headers["content-security-policy"].to_str().expect("text").to_owned();
-        assert!(policy.contains("sandbox allow-scripts;") && policy.contains("default-src 'none'"), "{policy}");
+        assert!(
+            policy.contains("sandbox allow-scripts;") && policy.contains("default-src 'none'"),
+            "{policy}"
+        );
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     }
     // A page that was written after the last change is the report; once the run goes on, it is not.
@@ -130,14 +156,30 @@ async fn nothing_outside_the_directory_is_a_run() {
     let store = directory.path().join("outside/store.sqlite");
     std::os::unix::fs::symlink(&store, runs.join("link inside/store.sqlite")).expect("a link");
     std::fs::write(directory.path().join("secret"), "secret").expect("a file");
-    std::os::unix::fs::symlink(directory.path().join("secret"), runs.join("inside/report.html")).expect("a link");
+    std::os::unix::fs::symlink(directory.path().join("secret"), runs.join("inside/report.html"))
+        .expect("a link");
     let server = Server::with_fake_repl(&["--runs", &runs.display().to_string()]);
     let listed = server.get("/v1/runs").await.json();
-    let names: Vec<&Value> = listed["runs"].as_array().expect("runs").iter().map(|run| &run["name"]).collect();
+    let names: Vec<&Value> =
+        listed["runs"].as_array().expect("runs").iter().map(|run| &run["name"]).collect();
     assert_eq!(names, [&json!("inside")]);
     let outside = directory.path().join("outside").display().to_string().replace('/', "%2F");
-    let attempts = ["..%2Foutside", "%2e%2e%2foutside", "..%5Coutside", ".hidden", ".", "..", "%2e%2e", "link", "link%20inside",
-        "inside%2F..%2F..%2Foutside", "inside%00", "%ff%fe", "", &outside];
+    let attempts = [
+        "..%2Foutside",
+        "%2e%2e%2foutside",
+        "..%5Coutside",
+        ".hidden",
+        ".",
+        "..",
+        "%2e%2e",
+        "link",
+        "link%20inside",
+        "inside%2F..%2F..%2Foutside",
+        "inside%00",
+        "%ff%fe",
+        "",
+        &outside,
+    ];
     for attempt in attempts {
         for path in [format!("/v1/runs/{attempt}"), format!("/v1/runs/{attempt}/report")] {
             assert_eq!(raw(&server, &path), 404, "{path}");
@@ -154,11 +196,15 @@ async fn the_description_of_the_api_is_whole() {
     let answer = server.get("/openapi.json").await;
     assert_eq!(server.get("/api/openapi.json").await.text, answer.text);
     let api = answer.json();
-    assert_eq!((&api["info"]["title"], &api["info"]["version"]), (&json!("proofloop"), &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (&api["info"]["title"], &api["info"]["version"]),
+        (&json!("proofloop"), &json!(env!("CARGO_PKG_VERSION")))
+    );
     assert!(api["servers"].is_null());
     let mut references = answer.text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next());
     assert!(references.all(|pointer| api.pointer(pointer).is_some()), "a reference leads nowhere");
-    let tags: BTreeSet<&str> = api["tags"].as_array().expect("tags").iter().filter_map(|tag| tag["name"].as_str()).collect();
+    let tags: BTreeSet<&str> =
+        api["tags"].as_array().expect("tags").iter().filter_map(|tag| tag["name"].as_str()).collect();
     let mut ids = BTreeSet::new();
     for (path, item) in api["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
@@ -166,13 +212,18 @@ async fn the_description_of_the_api_is_whole() {
             assert!(ids.insert(id.to_owned()), "{method} {path}: `{id}` is there twice");
             assert!(operation["summary"].is_string(), "{method} {path} says nothing of itself");
             for tag in operation["tags"].as_array().expect("tags") {
-                assert!(tags.contains(tag.as_str().expect("text")), "{method} {path}: {tag} has no description");
+                assert!(
+                    tags.contains(tag.as_str().expect("text")),
+                    "{method} {path}: {tag} has no description"
+                );
             }
             let wants_key = !["/healthz", "/readyz", "/metrics", "/health"].contains(&path.as_str());
             assert_eq!(operation["security"].is_array(), wants_key, "{method} {path}");
         }
     }
-    for path in ["/v1/verify", "/v1/state", "/v1/runs", "/v1/runs/{name}/report", "/v1/toolchains", "/healthz"] {
+    for path in
+        ["/v1/verify", "/v1/state", "/v1/runs", "/v1/runs/{name}/report", "/v1/toolchains", "/healthz"]
+    {
         assert!(api["paths"][path].is_object(), "{path} is not described");
     }
     assert_eq!(api["components"]["securitySchemes"]["key"]["scheme"], "bearer");
@@ -235,9 +286,13 @@ async fn a_text_is_judged_on_the_page() {
     let told = browser.text("#verdict");
     assert!(told.contains("elaboration-error") && told.contains("unknown tactic"), "{told}");
     assert_eq!(browser.text(".messages button"), "line 5:3");
-    assert_eq!(browser.eval("[...document.querySelectorAll('.gutter .error')].map(line => line.innerText).join()"), "5");
+    assert_eq!(
+        browser.eval("[...document.querySelectorAll('.gutter .error')].map(line => line.innerText).join()"),
+        "5"
+    );
     browser.eval("document.querySelector('.messages button').click()");
-    let selected = "(field => field.value.slice(field.selectionStart, field.selectionEnd))(document.activeElement)";
+    let selected =
+        "(field => field.value.slice(field.selectionStart, field.selectionEnd))(document.activeElement)";
     assert_eq!(browser.eval(selected), "  no_such_tactic");
     for (width, scheme) in [(1280, "light"), (1280, "dark"), (600, "light"), (320, "dark")] {
         browser.look(width, 900, scheme);
@@ -289,13 +344,17 @@ async fn the_page_shows_a_server_under_load() {
     browser.open(&server.url);
     for round in 0..8 {
         let numbers = || (0..20).map(move |number| round * 20 + number);
-        let all: Vec<Value> = numbers().map(quick).chain(numbers().take(round).map(|number| number + 1000).map(wrong)).collect();
+        let all: Vec<Value> = numbers()
+            .map(quick)
+            .chain(numbers().take(round).map(|number| number + 1000).map(wrong))
+            .collect();
         server.post("/v1/verify", &json!({"kind": "lean", "candidates": all})).await;
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
     let all: Vec<Value> = (0..30).map(slow).collect();
     let body = json!({"kind": "lean", "candidates": all}).to_string();
-    let load = server.request(Method::POST, "/v1/verify").header("content-type", "application/json").body(body);
+    let load =
+        server.request(Method::POST, "/v1/verify").header("content-type", "application/json").body(body);
     let load = tokio::spawn(send(load));
     let busy = "document.querySelector('.workers .of').innerText.startsWith('2 of 2 busy, ')";
     tokio::task::block_in_place(|| browser.until(busy));
@@ -305,7 +364,8 @@ async fn the_page_shows_a_server_under_load() {
     assert!(browser.eval("document.querySelectorAll('#chart polyline').length").as_u64() >= Some(4));
     tokio::task::block_in_place(|| browser.until("document.querySelectorAll('#runs tbody tr').length === 3"));
     let runs = browser.text("#runs");
-    for words in ["<img src=x onerror=alert(1)>", "running", "finished", "1 of 2 iterations", "pass@1 50.0 %"] {
+    for words in ["<img src=x onerror=alert(1)>", "running", "finished", "1 of 2 iterations", "pass@1 50.0 %"]
+    {
         assert!(runs.contains(words), "{words}: {runs}");
     }
     assert_eq!(browser.eval("document.querySelectorAll('#runs img').length"), 0);
@@ -364,7 +424,9 @@ async fn the_apis_page_sends_requests() {
         assert!(told.contains(words), "{words}: {told}");
     }
     browser.eval("document.querySelector('details[open] .try').requestSubmit()");
-    browser.until("document.querySelector('details[open] .result').innerText.includes('\"verdict\": \"accepted\"')");
+    browser.until(
+        "document.querySelector('details[open] .result').innerText.includes('\"verdict\": \"accepted\"')",
+    );
     for (width, scheme) in [(1280, "light"), (320, "dark")] {
         browser.look(width, 900, scheme);
         assert!(browser.fits(), "something is wider than {width}");

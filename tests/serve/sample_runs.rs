@@ -5,8 +5,8 @@ use proofloop::selfplay::{Record, RunFolder};
 use proofloop::serve::keys::Keys;
 use proofloop_datasets::Split;
 use proofloop_datasets::store::{
-    CandidateText, EvaluatedProblem, EvaluationStore, NewSample, Origin, RunStore, Sample, StageKey, StageWrites,
-    Statement, VerdictRecord,
+    CandidateText, EvaluatedProblem, EvaluationStore, NewSample, Origin, RunStore, Sample, StageKey,
+    StageWrites, Statement, VerdictRecord,
 };
 use std::io::Write as _;
 use std::path::Path;
@@ -60,7 +60,8 @@ pub(crate) fn second_round(folder: &Path) {
 fn round(store: &mut RunStore, iteration: u32, proved: i64) {
     let samples = [1, 2].map(|statement| {
         let text = problem(statement).text;
-        let (completion, verdict) = if statement == proved { ("\n  rfl", "accepted") } else { ("\n  simp", "rejected") };
+        let (completion, verdict) =
+            if statement == proved { ("\n  rfl", "accepted") } else { ("\n  simp", "rejected") };
         let candidate = CandidateText { header: "", statement: &text, completion };
         let candidate = store.add_verdict(&candidate, &record(verdict)).expect("a verdict");
         let (stage, finish) = ("prove".to_owned(), "stop".to_owned());

@@ -71,7 +71,16 @@ mod tests {
             let text = asset.text;
             let elsewhere = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!elsewhere.contains("http://") && !elsewhere.contains("https://"), "{}", asset.address);
-            for inside in [" style=\"", "<style", " onclick", " onload", "javascript:", "<script>", "innerHTML", "eval("] {
+            for inside in [
+                " style=\"",
+                "<style",
+                " onclick",
+                " onload",
+                "javascript:",
+                "<script>",
+                "innerHTML",
+                "eval(",
+            ] {
                 assert!(!text.contains(inside), "{}: {inside}", asset.address);
             }
         }
@@ -81,9 +90,14 @@ mod tests {
     fn what_a_page_loads_is_there() {
         let addresses: Vec<&str> = ASSETS.iter().map(|asset| asset.address).collect();
         for asset in ASSETS {
-            let loads = |words: &str| asset.text.split(words).skip(1).filter_map(|rest| rest.split('"').next());
+            let loads =
+                |words: &'static str| asset.text.split(words).skip(1).filter_map(|rest| rest.split('"').next());
             for address in loads("=\"/page/").chain(loads("from \"/page/")) {
-                assert!(addresses.contains(&format!("/page/{address}").as_str()), "{}: {address}", asset.address);
+                assert!(
+                    addresses.contains(&format!("/page/{address}").as_str()),
+                    "{}: {address}",
+                    asset.address
+                );
             }
         }
         assert!(ASSETS[0].text.contains("=\"/page/verify.js\""));

@@ -144,9 +144,7 @@ async fn state(State(app): State<Arc<App>>) -> Json<ServerState> {
         draining: app.admission.is_draining(),
         items_under_way: app.admission.under_way(),
         farm: app.backend.farm_state().into(),
-        gates: gates
-            .map(|(name, now, busy)| (name, GateNow { now, busy_s: busy.as_secs_f64() }))
-            .collect(),
+        gates: gates.map(|(name, now, busy)| (name, GateNow { now, busy_s: busy.as_secs_f64() })).collect(),
         outcomes: Ends { snippets: outcomes.snippets, programs: outcomes.programs },
         memory: Memory::now(),
     })

@@ -41,7 +41,8 @@ impl Runs {
     /// Those that there are, the names in order, and how many were too many.
     pub(super) fn all(&self) -> (Vec<Found>, usize) {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return (Vec::new(), 0) };
-        let names = entries.take(MOST_ENTRIES).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let names =
+            entries.take(MOST_ENTRIES).flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
         let mut found: Vec<Found> = names.iter().filter_map(|name| self.find(name)).collect();
@@ -104,7 +105,8 @@ impl Found {
         use std::os::unix::fs::MetadataExt;
         let Some((_, lock)) = self.file("lock") else { return false };
         let inode = lock.ino().to_string();
-        std::fs::read_to_string("/proc/locks").is_ok_and(|locks| locks.lines().any(|line| holds(line, &inode)))
+        std::fs::read_to_string("/proc/locks")
+            .is_ok_and(|locks| locks.lines().any(|line| holds(line, &inode)))
     }
 }
 
@@ -132,7 +134,8 @@ mod tests {
     #[test]
     fn a_held_lock_is_seen_and_not_touched() {
         let directory = tempfile::tempdir().expect("a directory");
-        let found = Found { name: "run".to_owned(), path: directory.path().to_owned(), kind: RunKind::Selfplay };
+        let found =
+            Found { name: "run".to_owned(), path: directory.path().to_owned(), kind: RunKind::Selfplay };
         assert!(!found.is_going_on());
         let lock = std::fs::File::create(directory.path().join("lock")).expect("a file");
         assert!(!found.is_going_on());

@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct RunInfo {
     /// The folder's name.
-    name: String,
+    pub(super) name: String,
     /// `selfplay` or `evaluation`.
     #[schema(value_type = String)]
     kind: RunKind,
