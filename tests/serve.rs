@@ -4,6 +4,8 @@
 mod browser;
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/jobs.rs"]
+mod jobs;
 #[path = "serve/page.rs"]
 mod page;
 #[path = "serve/sample_runs.rs"]

@@ -142,6 +142,12 @@ impl Args {
     }
 }
 
+/// Where each start of Lean is dear, a server's farm waits so long for more candidates,
+const LINGER: Duration = Duration::from_millis(20);
+
+/// and so long at most while they keep coming: somebody waits for each of them.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.new_key {
@@ -154,9 +160,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     }
     let cache = || args.cache.clone().unwrap_or_else(|| install::home().join("cache"));
     let mut settings = args.judging.settings(args.guest.into(), (!args.no_cache).then(cache));
-    // A server's candidates come when they come; whoever waits, waits for each of them.
-    settings.linger = Duration::from_millis(20);
-    settings.patience = Duration::from_millis(500);
+    (settings.linger, settings.patience) = (LINGER, PATIENCE);
     if args.setup {
         set_up(&args, &settings).await?;
     }
@@ -165,19 +169,30 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the address is not known")?;
-    let app = App::new(Backend::new(parts), keys, serve_settings);
+    let app = App::new(Backend::new(parts), keys, serve_settings)?;
     for toolchain in app.backend.toolchains() {
         output::say(&format!("{}: {}", toolchain.checker, toolchain.toolchain));
     }
     // The line that scripts wait for.
     output::data(&format!("listening on http://{address}"))?;
-    let stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()).await;
+    let stopped = tokio::select! {
+        stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()) => stopped,
+        () = interrupted_twice() => Stopped::Hurried,
+    };
     let in_order = close(app, stopped).await;
     Ok(if in_order { Exit::Success } else { Exit::Infrastructure })
 }
 
+/// Whoever asks a second time does not want to wait.
+async fn interrupted_twice() {
+    signals::interrupted().await;
+    signals::interrupted().await;
+}
+
 /// Ends what is still being judged; whether everything was answered.
 async fn close(app: Arc<App>, stopped: Stopped) -> bool {
+    // First: what is cancelled below is no answer to a job.
+    app.jobs.stop().await;
     app.backend.cancel();
     // Requests that are still there hold the application; their processes end with this one.
     if let Some(app) = Arc::into_inner(app) {
@@ -214,8 +229,10 @@ async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
     match toolchain::discover(&launcher, &settings.home, settings.project.as_deref()).await {
         Ok(toolchain) => {
             let repl = farm::repl(&toolchain).filter(|_| settings.mode != Mode::Batch);
-            if repl.is_some() && settings.mode == Mode::Auto {
+            if repl.is_some() {
                 settings.mode = Mode::Repl;
+                // A start costs nothing: what comes while the workers are busy makes units by itself.
+                settings.linger = Duration::ZERO;
             }
             let verifier = farm::lean(&settings, &launcher).await?;
             toolchains.push(info("lean", verifier.as_ref(), repl.is_some()));
