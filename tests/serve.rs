@@ -2,6 +2,8 @@
 
 #[path = "serve/clients.rs"]
 mod clients;
+#[path = "serve/browser.rs"]
+mod browser;
 #[path = "serve/common.rs"]
 mod common;
 #[path = "serve/fusion.rs"]
@@ -10,5 +12,9 @@ mod fusion;
 mod jobs;
 #[path = "serve/kimina.rs"]
 mod kimina;
+#[path = "serve/page.rs"]
+mod page;
+#[path = "serve/sample_runs.rs"]
+mod sample_runs;
 #[path = "serve/verify.rs"]
 mod verify;
