@@ -2,5 +2,11 @@
 
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/hostile/mod.rs"]
+mod hostile;
+#[path = "serve/mcp.rs"]
+mod mcp;
+#[path = "serve/python.rs"]
+mod python;
 #[path = "serve/verify.rs"]
 mod verify;

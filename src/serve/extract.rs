@@ -29,18 +29,22 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
             let text = "the header `Content-Type` must be `application/json`".to_owned();
             return Err(ServeError::Invalid(text));
         }
-        let reading = Bytes::from_request(request, app);
-        let bytes = tokio::time::timeout(BODY_TIME, reading)
-            .await
-            .map_err(|_elapsed| ServeError::TooSlow(BODY_TIME))?
-            .map_err(|rejection| match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    ServeError::TooLarge { limit_bytes: app.settings.body_bytes }
-                }
-                _ => ServeError::Invalid("the body did not arrive whole".to_owned()),
-            })?;
-        parse(&bytes).map(Self)
+        parse(&body(request, app).await?).map(Self)
     }
+}
+
+/// The whole body: no longer than the settings allow, and within [`BODY_TIME`].
+///
+/// # Errors
+/// [`ServeError::TooSlow`], [`ServeError::TooLarge`]; [`ServeError::Invalid`] if it breaks off.
+pub(super) async fn body(request: Request, app: &Arc<App>) -> Result<Bytes, ServeError> {
+    tokio::time::timeout(BODY_TIME, Bytes::from_request(request, app))
+        .await
+        .map_err(|_elapsed| ServeError::TooSlow(BODY_TIME))?
+        .map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ServeError::TooLarge { limit_bytes: app.settings.body_bytes },
+            _ => ServeError::Invalid("the body did not arrive whole".to_owned()),
+        })
 }
 
 fn is_json(kind: &str) -> bool {

@@ -21,6 +21,7 @@ pub mod fair;
 mod health;
 pub mod keys;
 pub mod listen;
+pub mod mcp;
 pub mod metrics;
 pub mod settings;
 mod v1;
@@ -75,8 +76,10 @@ pub(crate) type Routes = OpenApiRouter<Arc<App>>;
 
 /// All addresses.
 pub fn router(app: &Arc<App>) -> Router {
-    let closed =
-        Routes::new().merge(v1::routes()).layer(from_fn_with_state(Arc::clone(app), auth::require_key));
+    let closed = Routes::new()
+        .merge(v1::routes())
+        .merge(mcp::routes())
+        .layer(from_fn_with_state(Arc::clone(app), auth::require_key));
     let open = Routes::new().merge(health::routes()).merge(metrics::routes());
     let (routes, _api) = open.merge(closed).split_for_parts();
     routes
