@@ -4,6 +4,8 @@
 mod common;
 #[path = "serve/hostile/mod.rs"]
 mod hostile;
+#[path = "serve/jobs.rs"]
+mod jobs;
 #[path = "serve/mcp.rs"]
 mod mcp;
 #[path = "serve/python.rs"]

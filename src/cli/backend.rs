@@ -42,9 +42,7 @@ impl BackendArgs {
     pub(super) async fn start(&self) -> anyhow::Result<(Backend, usize)> {
         let cache = || self.cache.clone().unwrap_or_else(|| install::home().join("cache"));
         let mut settings = self.judging.settings(self.guest.into(), (!self.no_cache).then(cache));
-        // A server's candidates come when they come; whoever waits, waits for each of them.
-        settings.linger = Duration::from_millis(20);
-        settings.patience = Duration::from_millis(500);
+        (settings.linger, settings.patience) = (LINGER, PATIENCE);
         if self.setup {
             self.set_up(&settings).await?;
         }
@@ -67,6 +65,8 @@ impl BackendArgs {
 
 /// Ends what is still being judged.
 pub(super) async fn close(app: Arc<App>) {
+    // First: what is cancelled below is no answer to a job.
+    app.jobs.stop().await;
     app.backend.cancel();
     // Requests that are still there hold the application; their processes end with this one.
     if let Some(app) = Arc::into_inner(app) {
@@ -84,8 +84,10 @@ async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
     match toolchain::discover(&launcher, &settings.home, settings.project.as_deref()).await {
         Ok(toolchain) => {
             let repl = farm::repl(&toolchain).filter(|_| settings.mode != Mode::Batch);
-            if repl.is_some() && settings.mode == Mode::Auto {
+            if repl.is_some() {
                 settings.mode = Mode::Repl;
+                // A start costs nothing: what comes while the workers are busy makes units by itself.
+                settings.linger = Duration::ZERO;
             }
             let verifier = farm::lean(&settings, &launcher).await?;
             toolchains.push(info("lean", verifier.as_ref(), repl.is_some()));

@@ -5,7 +5,6 @@ use super::exit::{Exit, UsageError};
 use super::{output, signals};
 use crate::serve::mcp::{TalkError, talk};
 use crate::serve::{App, ServeSettings};
-use proofloop_verifiers::install;
 use std::sync::Arc;
 
 /// Arguments of `proofloop mcp`.
@@ -32,13 +31,14 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let (backend, workers) = args.backend.start().await?;
+    // An agent's conversation leaves nothing behind.
+    let state = tempfile::tempdir()?;
     let settings = ServeSettings {
         body_bytes: usize::try_from(args.body.0)?,
         longest_timeout: args.backend.longest_timeout,
-        // Nothing is kept there: only jobs are, and no tool makes one.
-        ..ServeSettings::new(install::home().join("mcp"), workers)
+        ..ServeSettings::new(state.path().to_path_buf(), workers)
     };
-    let app = App::new(backend, None, settings);
+    let app = App::new(backend, None, settings)?;
     // Standard output is the client's from here on; everything else in this program says what it says elsewhere.
     let (read, write) = rmcp::transport::stdio_pipes();
     let ended = tokio::select! {

@@ -120,6 +120,10 @@ impl Args {
     }
 }
 
+/// Where each start of Lean is dear, a server's farm waits so long for more candidates,
+
+/// and so long at most while they keep coming: somebody waits for each of them.
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.new_key {
@@ -135,12 +139,21 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the address is not known")?;
-    let app = App::new(backend, keys, serve_settings);
+    let app = App::new(backend, keys, serve_settings)?;
     // The line that scripts wait for.
     output::data(&format!("listening on http://{address}"))?;
-    let stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()).await;
+    let stopped = tokio::select! {
+        stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()) => stopped,
+        () = interrupted_twice() => Stopped::Hurried,
+    };
     close(app).await;
     Ok(if stopped == Stopped::InOrder { Exit::Success } else { Exit::Infrastructure })
+}
+
+/// Whoever asks a second time does not want to wait.
+async fn interrupted_twice() {
+    signals::interrupted().await;
+    signals::interrupted().await;
 }
 
 fn new_key(name: &str) -> anyhow::Result<Exit> {
