@@ -15,6 +15,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Where each start of Lean is dear, a server's farm waits so long for more candidates,
+const LINGER: Duration = Duration::from_millis(20);
+
+/// and so long at most while they keep coming: somebody waits for each of them.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// What judges, as typed.
 #[derive(Debug, clap::Args)]
 pub(super) struct BackendArgs {

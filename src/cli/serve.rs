@@ -120,10 +120,6 @@ impl Args {
     }
 }
 
-/// Where each start of Lean is dear, a server's farm waits so long for more candidates,
-
-/// and so long at most while they keep coming: somebody waits for each of them.
-
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.new_key {
