@@ -2,6 +2,8 @@
 
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/deploy.rs"]
+mod deploy;
 #[path = "serve/hostile/mod.rs"]
 mod hostile;
 #[path = "serve/jobs.rs"]
@@ -10,5 +12,7 @@ mod jobs;
 mod mcp;
 #[path = "serve/python.rs"]
 mod python;
+#[path = "serve/schemathesis.rs"]
+mod schemathesis;
 #[path = "serve/verify.rs"]
 mod verify;
