@@ -4,7 +4,7 @@ use proofloop_verifiers::lean::repl::protocol::{CommandResponse, Pos, ReplSeveri
 use proofloop_verifiers::python::{ProgramEnd, ProgramRun};
 use proofloop_verifiers::verdict::{Assurance, Judgement, Reason, Severity, Verdict};
 use rmcp::model::{CallToolResult, ContentBlock};
-use rmcp::schemars::{self, JsonSchema};
+use rmcp::schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write;
 

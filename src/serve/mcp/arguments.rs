@@ -4,7 +4,7 @@ use crate::records;
 use proofloop_datasets::readers::fields::Fields;
 use proofloop_verifiers::candidate::{Candidate, Kind};
 use rmcp::model::JsonObject;
-use rmcp::schemars::{self, JsonSchema};
+use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
