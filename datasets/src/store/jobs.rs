@@ -132,7 +132,7 @@ impl JobStore {
     /// The store can't be written.
     pub fn add(&mut self, job: &NewJob<'_>) -> Result<Option<String>> {
         let path = self.path.clone();
-        let add = || -> rusqlite::Result<Option<String>> {
+        let mut add = || -> rusqlite::Result<Option<String>> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let known = transaction
                 .prepare_cached("SELECT id FROM jobs WHERE client = ?1 AND idempotency_key = ?2")?
@@ -218,7 +218,7 @@ impl JobStore {
     /// The store can't be written.
     pub fn answer(&mut self, id: &str, item: usize, report: &str) -> Result<bool> {
         let path = self.path.clone();
-        let answer = || -> rusqlite::Result<bool> {
+        let mut answer = || -> rusqlite::Result<bool> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let added = transaction
                 .prepare_cached("INSERT OR IGNORE INTO results (job, item, report) VALUES (?1, ?2, ?3)")?
