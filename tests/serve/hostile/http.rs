@@ -209,10 +209,11 @@ const QUERIES: &[&str] = &[
 #[test]
 fn paths() {
     let place = Place::new(None, |_| {});
-    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
+    let methods =
+        vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
     let name = prop_oneof![4 => select(NAMES).prop_map(str::to_owned), 1 => "[!-~]{0,40}"];
     let query = prop_oneof![4 => select(QUERIES).prop_map(str::to_owned), 1 => "\\?[!-~]{0,40}"];
-    let shape = (select(&methods[..]), select(PATHS), name, query, any::<bool>());
+    let shape = (select(methods), select(PATHS), name, query, any::<bool>());
     explore(&shape, |(method, path, name, query, body)| {
         let Ok(uri) = format!("{}{query}", path.replace("NAME", &name)).parse::<Uri>() else { return };
         let mut request = post("/", if body { b"{}".to_vec() } else { Vec::new() });

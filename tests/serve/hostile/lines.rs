@@ -5,7 +5,6 @@ use super::mutate::broken;
 use super::{Place, explore};
 use proofloop::serve::mcp::talk;
 use proptest::collection::vec;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, duplex};

@@ -182,12 +182,12 @@ fn piece() -> impl Strategy<Value = String> {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    let known = [
+    let known = vec![
         "\"id\"", "\"kind\"", "\"code\"", "\"timeout\"", "\"candidates\"", "\"method\"", "\"params\"", "\"jsonrpc\"",
         "\"_meta\"", "\"result\"", "\"error\"", "\"__proto__\"", "\"\"", "\"\\ud800\"", "null", "1",
     ];
     prop_oneof![
-        4 => proptest::sample::select(&known[..]).prop_map(str::to_owned),
+        4 => proptest::sample::select(known).prop_map(str::to_owned),
         1 => "\\PC{0,10}".prop_map(|text| Value::String(text).to_string()),
     ]
 }

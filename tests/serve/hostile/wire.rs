@@ -4,7 +4,6 @@ use super::mutate::cut;
 use super::{Place, explore};
 use proofloop::serve::listen;
 use proptest::collection::vec;
-use proptest::prelude::*;
 use proptest::sample::select;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
