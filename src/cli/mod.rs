@@ -1,5 +1,6 @@
 //! The command line: one file per command, `Args` as typed, then settings, then the library.
 
+mod backend;
 mod bench;
 mod compare;
 mod compute;
@@ -11,6 +12,7 @@ mod export;
 mod farm;
 mod generate;
 mod generator;
+mod mcp;
 mod output;
 mod problem_source;
 mod report;
@@ -43,6 +45,8 @@ enum Command {
     Verify(verify::Args),
     /// Judge for others: a server that clients of Kimina Lean Server and SandboxFusion can switch to
     Serve(Box<serve::Args>),
+    /// Judge for an agent: the server's tools over standard input and output (MCP)
+    Mcp(Box<mcp::Args>),
     /// Teach a model: JSONL of prompts and completions to weights
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
@@ -88,7 +92,8 @@ pub unsafe fn one_thread_for_each_replica() {
 /// The log goes to standard error. A server tells of every request, one JSON object a line if it is asked for that.
 fn start_log(command: &Command) {
     let (level, json) = match command {
-        Command::Serve(args) => ("info", args.logs_json()),
+        // The MCP library tells of every message.
+        Command::Serve(args) => ("info,rmcp=warn", args.logs_json()),
         _ => ("warn", false),
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
@@ -120,6 +125,7 @@ pub fn main() -> ExitCode {
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
+            Command::Mcp(args) => mcp::run(*args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
             Command::Eval(args) => eval::run(*args).await,

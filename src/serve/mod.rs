@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod keys;
 mod kimina;
 pub mod listen;
+pub mod mcp;
 pub mod metrics;
 mod openapi;
 mod page;
@@ -109,6 +110,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(v1::routes())
         .merge(kimina::routes())
         .merge(fusion::routes())
+        .merge(mcp::routes())
         .layer(from_fn_with_state(Arc::clone(app), auth::require_key));
     openapi::ask_for_keys(closed.get_openapi_mut(), app.keys.is_some());
     let open = Routes::new()
