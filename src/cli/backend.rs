@@ -128,6 +128,7 @@ async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
         toolchains,
         workers,
         farm_window: (2 * workers * most).max(64),
+        candidate_time: settings.limits.timeout,
     })
 }
 

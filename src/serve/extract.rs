@@ -23,15 +23,22 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = ServeError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ServeError> {
-        // A page of another origin can send anything but this type without asking first.
-        let kind =
-            request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !is_json(kind) {
-            let text = "the header `Content-Type` must be `application/json`".to_owned();
-            return Err(ServeError::Invalid(text));
-        }
-        parse(&body(request, app).await?).map(Self)
+        parse(&json_bytes(request, app).await?).map(Self)
     }
+}
+
+/// The bytes of a body that says it is JSON.
+///
+/// # Errors
+/// [`ServeError`]: another type, too long, too slow, or cut off.
+pub(super) async fn json_bytes(request: Request, app: &Arc<App>) -> Result<Bytes, ServeError> {
+    // A page of another origin can send anything but this type without asking first.
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !is_json(kind) {
+        let text = "the header `Content-Type` must be `application/json`".to_owned();
+        return Err(ServeError::Invalid(text));
+    }
+    body(request, app).await
 }
 
 /// The whole body: no longer than the settings allow, and within [`BODY_TIME`].
