@@ -218,7 +218,9 @@ async fn submitted(place: &Place) -> String {
 
 #[test]
 fn paths() {
-    let place = Place::new(None, |_| {});
+    let runs = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(runs.path().join("x")).expect("a directory that is no run");
+    let place = Place::new(None, |settings| settings.runs = Some(runs.path().to_path_buf()));
     let methods =
         vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
     let job = place.run(submitted(&place));
