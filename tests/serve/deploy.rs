@@ -46,8 +46,8 @@ fn instruction(file: &str, name: &str) -> Vec<String> {
 
 /// The items of the list `args:` in the manifest.
 fn manifest_arguments(manifest: &str) -> Vec<&str> {
-    let list = manifest.split("            args:\n").nth(1).expect("`args:`");
-    list.lines().map_while(|line| line.trim().strip_prefix("- ")).collect()
+    let lines = manifest.lines().map(str::trim).skip_while(|line| *line != "args:").skip(1);
+    lines.map_while(|line| line.strip_prefix("- ")).collect()
 }
 
 fn as_texts(words: &[String]) -> Vec<&str> {

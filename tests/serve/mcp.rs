@@ -117,7 +117,7 @@ async fn verdicts(ask: &mut impl AsyncFnMut(&Value) -> Value) {
     let proof = |completion: &str| json!({"formal_statement": "theorem t : 1 = 1 := by", "completion": completion});
     let accepted = ask(&call(2, "verify_lean", &proof("\n  rfl"))).await;
     assert_eq!(accepted["result"]["structuredContent"]["verdict"], "accepted", "{accepted}");
-    assert_eq!(accepted["result"]["structuredContent"]["assurance"], "audited", "{accepted}");
+    assert_eq!(accepted["result"]["structuredContent"]["assurance"], "elaborated", "{accepted}");
     assert_eq!(accepted["result"]["isError"], false);
     assert!(text(&accepted).starts_with("verdict: accepted\n"), "{accepted}");
     let rejected = ask(&call(3, "verify_lean", &proof("\n  no_such_tactic"))).await;

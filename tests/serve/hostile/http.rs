@@ -203,15 +203,28 @@ const NAMES: &[&str] = &[
 
 const QUERIES: &[&str] = &[
     "", "?", "?offset=0&limit=5", "?offset=-1", "?limit=99999999999999999999", "?limit=", "?limit=x", "?offset=1&offset=2",
-    "?after=%ff", "?%ff=1", "?a[]=1", "?limit=1e3", "?wait=1", "?from=18446744073709551615", "?from=-1&limit=0", "?&&&=",
+    "?after=%ff", "?after=18446744073709551615", "?after=9223372036854775808&limit=10000", "?after=-1", "?%ff=1", "?a[]=1", "?limit=1e3", "?wait=1", "?from=18446744073709551615", "?from=-1&limit=0", "?&&&=",
 ];
+
+/// The name of a job that there is.
+async fn submitted(place: &Place) -> String {
+    let (path, body) = requests().into_iter().find(|(path, _)| *path == "/v1/jobs").expect("jobs");
+    let request = post(path, body.to_string().into_bytes());
+    let response = router(&place.app).oneshot(request).await.unwrap_or_else(|never| match never {});
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    let job: Value = serde_json::from_slice(&body).expect("JSON");
+    job["id"].as_str().unwrap_or_else(|| panic!("no job: {job}")).to_owned()
+}
 
 #[test]
 fn paths() {
-    let place = Place::new(None, |_| {});
+    let runs = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(runs.path().join("x")).expect("a directory that is no run");
+    let place = Place::new(None, |settings| settings.runs = Some(runs.path().to_path_buf()));
     let methods =
         vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
-    let name = prop_oneof![4 => select(NAMES).prop_map(str::to_owned), 1 => "[!-~]{0,40}"];
+    let job = place.run(submitted(&place));
+    let name = prop_oneof![4 => select(NAMES).prop_map(str::to_owned), 2 => Just(job), 1 => "[!-~]{0,40}"];
     let query = prop_oneof![4 => select(QUERIES).prop_map(str::to_owned), 1 => "\\?[!-~]{0,40}"];
     let shape = (select(methods), select(PATHS), name, query, any::<bool>());
     explore(&shape, |(method, path, name, query, body)| {
