@@ -2,5 +2,7 @@
 
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/load.rs"]
+mod load;
 #[path = "serve/verify.rs"]
 mod verify;

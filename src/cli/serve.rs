@@ -153,10 +153,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         return Err(UsageError(text).into());
     }
     let cache = || args.cache.clone().unwrap_or_else(|| install::home().join("cache"));
-    let mut settings = args.judging.settings(args.guest.into(), (!args.no_cache).then(cache));
-    // A server's candidates come when they come; whoever waits, waits for each of them.
-    settings.linger = Duration::from_millis(20);
-    settings.patience = Duration::from_millis(500);
+    let settings = patient(args.judging.settings(args.guest.into(), (!args.no_cache).then(cache)));
     if args.setup {
         set_up(&args, &settings).await?;
     }
@@ -203,8 +200,23 @@ async fn set_up(args: &Args, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long a server's unit waits for more candidates,
+pub(super) const LINGER: Duration = Duration::from_millis(20);
+/// and how long at most while they keep coming.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A server's candidates come when they come; whoever waits, waits for each of them.
+pub(super) fn patient(settings: Settings) -> Settings {
+    Settings { linger: LINGER, patience: PATIENCE, ..settings }
+}
+
+/// Candidates that the farm gets at once.
+pub(super) fn farm_window(workers: usize, unit_size: usize) -> usize {
+    (2 * workers * unit_size).max(64)
+}
+
 /// Everything that judges and is installed.
-async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
+pub(super) async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
     let launcher = Launcher::current_exe();
     // A farm's worker and a snippet's each have a process.
     let workers = farm::workers(&settings, 2)?;
@@ -249,7 +261,7 @@ async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
         python: python.map(|judge| (judge, limits)),
         toolchains,
         workers,
-        farm_window: (2 * workers * most).max(64),
+        farm_window: farm_window(workers, most),
     })
 }
 
