@@ -19,6 +19,7 @@ const KEPT_IN: &[(&str, &str)] = &[
     ("parquet", "proofloop"),
     ("axum", "proofloop"),
     ("candle", "proofloop"),
+    ("hyper", "proofloop"),
     ("indicatif", "proofloop"),
     ("reqwest", "proofloop"),
     ("rustls", "proofloop"),
@@ -32,6 +33,7 @@ const KEPT_IN: &[(&str, &str)] = &[
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("Command::new", &["sandboxes/"], "starts a process"),
     ("wasmtime::", &["sandboxes/"], "drives wasm"),
+    ("axum::", &["src/serve/"], "serves HTTP"),
     ("reqwest::", &["src/generate/openai/", "src/fetch/"], "speaks HTTP"),
 ];
 

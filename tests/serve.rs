@@ -2,6 +2,8 @@
 
 #[path = "serve/common.rs"]
 mod common;
+#[path = "serve/jobs.rs"]
+mod jobs;
 #[path = "serve/load.rs"]
 mod load;
 #[path = "serve/verify.rs"]

@@ -142,6 +142,12 @@ impl Args {
     }
 }
 
+/// Where each start of Lean is dear, a server's farm waits so long for more candidates,
+const LINGER: Duration = Duration::from_millis(20);
+
+/// and so long at most while they keep coming: somebody waits for each of them.
+pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     if let Some(name) = &args.new_key {
@@ -162,19 +168,30 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the address is not known")?;
-    let app = App::new(Backend::new(parts), keys, serve_settings);
+    let app = App::new(Backend::new(parts), keys, serve_settings)?;
     for toolchain in app.backend.toolchains() {
         output::say(&format!("{}: {}", toolchain.checker, toolchain.toolchain));
     }
     // The line that scripts wait for.
     output::data(&format!("listening on http://{address}"))?;
-    let stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()).await;
+    let stopped = tokio::select! {
+        stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()) => stopped,
+        () = interrupted_twice() => Stopped::Hurried,
+    };
     let in_order = close(app, stopped).await;
     Ok(if in_order { Exit::Success } else { Exit::Infrastructure })
 }
 
+/// Whoever asks a second time does not want to wait.
+async fn interrupted_twice() {
+    signals::interrupted().await;
+    signals::interrupted().await;
+}
+
 /// Ends what is still being judged; whether everything was answered.
 async fn close(app: Arc<App>, stopped: Stopped) -> bool {
+    // First: what is cancelled below is no answer to a job.
+    app.jobs.stop().await;
     app.backend.cancel();
     // Requests that are still there hold the application; their processes end with this one.
     if let Some(app) = Arc::into_inner(app) {
@@ -200,12 +217,7 @@ async fn set_up(args: &Args, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How long a server's unit waits for more candidates,
-pub(super) const LINGER: Duration = Duration::from_millis(20);
-/// and how long at most while they keep coming.
-pub(super) const PATIENCE: Duration = Duration::from_millis(500);
-
-/// A server's candidates come when they come; whoever waits, waits for each of them.
+/// A server's candidates come when they come.
 pub(super) fn patient(settings: Settings) -> Settings {
     Settings { linger: LINGER, patience: PATIENCE, ..settings }
 }
@@ -226,8 +238,10 @@ pub(super) async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
     match toolchain::discover(&launcher, &settings.home, settings.project.as_deref()).await {
         Ok(toolchain) => {
             let repl = farm::repl(&toolchain).filter(|_| settings.mode != Mode::Batch);
-            if repl.is_some() && settings.mode == Mode::Auto {
+            if repl.is_some() {
                 settings.mode = Mode::Repl;
+                // A start costs nothing: what comes while the workers are busy makes units by itself.
+                settings.linger = Duration::ZERO;
             }
             let verifier = farm::lean(&settings, &launcher).await?;
             toolchains.push(info("lean", verifier.as_ref(), repl.is_some()));

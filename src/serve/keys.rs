@@ -6,7 +6,6 @@
 //! ```
 //! A key is 32 random bytes that nobody chose, so a plain hash is as good as a slow one: there is nothing to guess.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq;
 
@@ -34,7 +33,7 @@ pub enum KeysError {
     },
     /// There are no random numbers.
     #[error("the system gives no random numbers")]
-    Random(#[source] std::io::Error),
+    Random(#[source] getrandom::Error),
 }
 
 /// Who may ask.
@@ -93,9 +92,7 @@ impl Keys {
     /// [`KeysError::Random`].
     pub fn generate() -> Result<(String, String), KeysError> {
         let mut bytes = [0_u8; 32];
-        std::fs::File::open("/dev/urandom")
-            .and_then(|mut random| random.read_exact(&mut bytes))
-            .map_err(KeysError::Random)?;
+        getrandom::fill(&mut bytes).map_err(KeysError::Random)?;
         let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let key = format!("pl-{key}");
         let hash = blake3::hash(key.as_bytes()).to_hex().to_string();

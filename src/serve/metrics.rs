@@ -81,6 +81,8 @@ impl Metrics {
         registry.register_with_unit("up", "Since the start", Unit::Seconds, up);
         let items = ConstGauge::new(saturating(app.admission.under_way()));
         registry.register("items_under_way", "Items of all clients that are not answered", items);
+        let jobs = ConstGauge::new(saturating(app.jobs.count()));
+        registry.register("jobs_under_way", "Jobs with items that are not answered", jobs);
         farm(&mut registry, &app.backend);
         gates(&mut registry, &app.backend);
         if let Some(bytes) = resident_bytes() {

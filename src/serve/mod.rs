@@ -19,6 +19,7 @@ pub mod error;
 mod extract;
 pub mod fair;
 mod health;
+pub mod jobs;
 pub mod keys;
 pub mod listen;
 pub mod metrics;
@@ -36,6 +37,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use backend::Backend;
+use jobs::{Jobs, JobsError};
 use keys::Keys;
 use metrics::Metrics;
 use std::sync::Arc;
@@ -54,6 +56,8 @@ pub struct App {
     pub admission: Admission,
     /// What the server was told.
     pub settings: ServeSettings,
+    /// Batches that outlive the server.
+    pub jobs: Jobs,
     /// What operators see.
     pub metrics: Metrics,
     /// When it started.
@@ -61,12 +65,29 @@ pub struct App {
 }
 
 impl App {
-    /// Over what judges, by these settings.
-    #[must_use]
-    pub fn new(backend: Backend, keys: Option<Keys>, settings: ServeSettings) -> Arc<Self> {
-        let admission = Admission::new(&settings);
-        let metrics = Metrics::default();
-        Arc::new(Self { backend, keys, admission, settings, metrics, started: Instant::now() })
+    /// Over what judges, by these settings, and goes on with the jobs that are open there.
+    ///
+    /// # Errors
+    /// [`JobsError`]: the state's directory can't be used.
+    pub fn new(
+        backend: Backend,
+        keys: Option<Keys>,
+        settings: ServeSettings,
+    ) -> Result<Arc<Self>, JobsError> {
+        let app = Arc::new(Self {
+            backend,
+            keys,
+            admission: Admission::new(&settings),
+            jobs: Jobs::open(&settings.state)?,
+            settings,
+            metrics: Metrics::default(),
+            started: Instant::now(),
+        });
+        let count = app.jobs.resume(&app)?;
+        if count > 0 {
+            tracing::info!(count, "going on with open jobs");
+        }
+        Ok(app)
     }
 }
 
@@ -83,8 +104,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .fallback(|| async { ServeError::NotFound("there is nothing at this address".to_owned()) })
         .method_not_allowed_fallback(|| async { ServeError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(app.settings.body_bytes))
-        .layer(from_fn_with_state(Arc::clone(app), metrics::observe))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(app), metrics::observe))
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .with_state(Arc::clone(app))
 }

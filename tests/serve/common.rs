@@ -60,7 +60,9 @@ impl Server {
             .expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_proofloop"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--state"]).arg(directory.path().join("state"));
-        command.arg("--cache").arg(directory.path().join("cache"));
+        if !arguments.contains(&"--no-cache") {
+            command.arg("--cache").arg(directory.path().join("cache"));
+        }
         if fake {
             command.args(["--mode", "repl", "--memory", "256MiB"]).env("PROOFLOOP_REPL", fake_repl());
         }

@@ -18,11 +18,13 @@
 //! | `queries.rs`, `attempts.rs` | what is asked for selection, reports and exports |
 //! | `dump.rs` | everything as text, equal for equal runs |
 //! | `evaluation.rs` | [`EvaluationStore`]: the same for an evaluation, in a file of its own |
+//! | `jobs.rs` | [`JobStore`]: the jobs of a server, in a file of their own |
 
 mod attempts;
 mod dump;
 mod error;
 mod evaluation;
+mod jobs;
 mod queries;
 mod records;
 pub(crate) mod schema;
@@ -38,6 +40,7 @@ pub use error::{Result, StoreError};
 pub use evaluation::{
     EvaluatedProblem, EvaluationStore, KeptSample, NewSample, OpenCandidate, ProblemTally, VerdictCount,
 };
+pub use jobs::{Job, JobResult, JobState, JobStore, NewJob};
 pub use queries::LatestExample;
 pub use records::{
     CandidateId, CandidateText, ConjectureRecord, ExampleRecord, Lineage, Origin, PassRate, Proof, Sample,

@@ -1,13 +1,14 @@
 //! The items of a request: each read, judged and reported by itself, so that a bad one costs no other its verdict.
 
 use crate::records::{self, Report};
-use crate::serve::{App, ServeError};
+use crate::serve::{App, ServeError, extract};
 use proofloop_datasets::readers::fields::Fields;
 use proofloop_verifiers::candidate::{Candidate, Kind};
 use proofloop_verifiers::verdict::{Checker, Judgement, Usage, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// What `/v1/verify` and `/v1/jobs` take.
@@ -86,7 +87,7 @@ pub(super) struct Candidates {
 
 /// An item of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
+pub(in crate::serve) struct Item {
     /// Unique in its request.
     pub(super) id: String,
     /// What to judge, or what is wrong with it.
@@ -122,6 +123,15 @@ impl Item {
         Ok(items)
     }
 
+    /// The items of a batch that was written before, and how long all of them may take.
+    ///
+    /// # Errors
+    /// As [`Item::of`]; it is no batch.
+    pub(in crate::serve) fn of_text(text: &str) -> Result<(Vec<Self>, Option<Duration>), ServeError> {
+        let batch: Batch = extract::parse(text.as_bytes())?;
+        Ok((Self::of(&batch)?, batch.deadline_ms.map(Duration::from_millis)))
+    }
+
     fn read(index: usize, record: &Map<String, Value>, kind: Option<Kind>) -> Self {
         match records::from_fields(&Fields::from_map(record.clone()), kind) {
             Ok(named) => Self { id: named.id, what: Ok(named.candidate) },
@@ -138,7 +148,7 @@ impl Item {
 
     /// Judges it and writes its report as JSON: the line that `proofloop verify --format jsonl` prints, or
     /// `{"id", "error"}`.
-    pub(super) async fn judge(&self, app: &App, client: &str) -> String {
+    pub(in crate::serve) async fn judge(&self, app: &App, client: &str) -> String {
         let candidate = match &self.what {
             Ok(candidate) => candidate,
             Err(error) => return json(&BadItem { id: &self.id, error }),
@@ -158,7 +168,7 @@ impl Item {
     }
 
     /// The report of an item that was given up.
-    pub(super) fn cancelled(&self) -> String {
+    pub(in crate::serve) fn cancelled(&self) -> String {
         json(&Report::new(&self.id, &without_a_run(Verdict::Cancelled)))
     }
 }

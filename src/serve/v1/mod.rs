@@ -1,11 +1,14 @@
 //! Our own API.
 
 mod items;
+mod jobs;
 mod toolchains;
 mod verify;
+
+pub(super) use items::Item;
 
 use super::Routes;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().merge(verify::routes()).merge(toolchains::routes())
+    Routes::new().merge(verify::routes()).merge(jobs::routes()).merge(toolchains::routes())
 }

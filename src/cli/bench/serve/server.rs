@@ -71,7 +71,8 @@ impl Server {
         let settings = FarmSettings {
             workers,
             cache: Some(directory.path().join("cache")),
-            linger: serve::LINGER,
+            // As `serve` has it where there is a REPL.
+            linger: Duration::ZERO,
             patience: serve::PATIENCE,
             ..FarmSettings::default()
         };
@@ -96,7 +97,7 @@ impl Server {
         let settings = ServeSettings::new(directory.path().join("state"), parts.workers);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port can be had")?;
         let address = listener.local_addr()?;
-        let app = App::new(Backend::new(parts), None, settings);
+        let app = App::new(Backend::new(parts), None, settings)?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(listen::serve(listener, Arc::clone(&app), async move {
             // A sender that is gone is an end, too.
@@ -150,6 +151,7 @@ impl Server {
         // A server that has ended by itself says so below.
         let _ended_before = stop.send(());
         let stopped = serving.await?;
+        app.jobs.stop().await;
         app.backend.cancel();
         if let Some(app) = Arc::into_inner(app) {
             app.backend.close().await;
