@@ -187,7 +187,8 @@ fn added(workers: usize, load: &Load, run: &Run) -> Vec<Duration> {
 /// The rows as a table.
 pub(super) fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header([
+    table.load_style(presets::NOTHING);
+    table.set_header([
         "scenario", "workers", "conns", "items", "items/s", "ideal/s", "p50 ms", "p99 ms", "added p50", "added p99",
         "busy", "MiB", "goals",
     ]);
