@@ -45,6 +45,8 @@ pub struct Parts {
     /// Candidates that the farm gets at once: enough for all its workers, few enough that the clients' turns mean
     /// something.
     pub farm_window: usize,
+    /// How long the farm gives a candidate.
+    pub candidate_time: Duration,
 }
 
 /// Everything that judges.
@@ -57,6 +59,7 @@ pub struct Backend {
     to_snippets: Gate,
     to_programs: Gate,
     outcomes: Mutex<Outcomes>,
+    candidate_time: Duration,
 }
 
 /// How snippets and programs ended, by the name of the end.
@@ -111,7 +114,20 @@ impl Backend {
             to_snippets: Gate::new(parts.workers),
             to_programs: Gate::new(parts.workers),
             outcomes: Mutex::default(),
+            candidate_time: parts.candidate_time,
         }
+    }
+
+    /// Whether each snippet costs a process of its own, while many candidates share one.
+    #[must_use]
+    pub fn snippets_cost_a_process(&self) -> bool {
+        self.snippets.as_ref().is_some_and(|snippets| !snippets.has_repl())
+    }
+
+    /// How long the farm gives a candidate.
+    #[must_use]
+    pub fn candidate_time(&self) -> Duration {
+        self.candidate_time
     }
 
     /// Whether candidates of a kind can be judged.

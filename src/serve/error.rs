@@ -10,8 +10,10 @@
 //! | 429 | come back after `Retry-After` seconds |
 //! | 503 | come back later: the server stops, or what judges is not there |
 //!
-//! Every body is `{"detail": …, "code": …}`: `detail` is what FastAPI's clients read, `code` is stable.
+//! Every body is `{"detail": …, "code": …}`: `detail` is what FastAPI's clients read, `code` is stable. `detail` is a text;
+//! at the addresses that stand in for a FastAPI server, a list of fields where a field is wrong.
 
+use super::pydantic::FieldFault;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
@@ -46,6 +48,9 @@ pub enum ServeError {
     /// A request that can't be understood or goes beyond a limit.
     #[error("{0}")]
     Invalid(String),
+    /// A field that is wrong, told as FastAPI tells it.
+    #[error("{}", .0.msg)]
+    Field(FieldFault),
     /// Too much of one client at once, or too fast.
     #[error("{why}")]
     TooMany {
@@ -75,6 +80,15 @@ pub struct ErrorBody {
     code: &'static str,
 }
 
+/// The body of an answer that names a field, at addresses that stand in for a FastAPI server.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldErrorBody {
+    /// What is wrong.
+    detail: Vec<FieldFault>,
+    /// `invalid`.
+    code: &'static str,
+}
+
 impl ServeError {
     /// The status that goes with it.
     #[must_use]
@@ -85,7 +99,7 @@ impl ServeError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid(_) | Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Draining | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -100,7 +114,7 @@ impl ServeError {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::TooSlow(_) => "too-slow",
             Self::TooLarge { .. } => "too-large",
-            Self::Invalid(_) => "invalid",
+            Self::Invalid(_) | Self::Field(_) => "invalid",
             Self::TooMany { .. } => "too-many",
             Self::Draining => "draining",
             Self::Unavailable(_) => "unavailable",
@@ -119,6 +133,7 @@ impl ServeError {
             | Self::TooSlow(_)
             | Self::TooLarge { .. }
             | Self::Invalid(_)
+            | Self::Field(_)
             | Self::Internal => None,
         }
     }
@@ -126,8 +141,14 @@ impl ServeError {
 
 impl IntoResponse for ServeError {
     fn into_response(self) -> Response {
-        let body = ErrorBody { detail: self.to_string(), code: self.code() };
-        let mut response = (self.status(), Json(body)).into_response();
+        let (status, code) = (self.status(), self.code());
+        let mut response = match &self {
+            Self::Field(fault) => {
+                let body = FieldErrorBody { detail: vec![fault.clone()], code };
+                (status, Json(body)).into_response()
+            }
+            error => (status, Json(ErrorBody { detail: error.to_string(), code })).into_response(),
+        };
         if let Some(after) = self.retry_after() {
             // Whole seconds, and never 0, which would ask for a busy loop.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);

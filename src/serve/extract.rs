@@ -22,25 +22,29 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = ServeError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ServeError> {
-        // A page of another origin can send anything but this type without asking first.
-        let kind =
-            request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !is_json(kind) {
-            let text = "the header `Content-Type` must be `application/json`".to_owned();
-            return Err(ServeError::Invalid(text));
-        }
-        let reading = Bytes::from_request(request, app);
-        let bytes = tokio::time::timeout(BODY_TIME, reading)
-            .await
-            .map_err(|_elapsed| ServeError::TooSlow(BODY_TIME))?
-            .map_err(|rejection| match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => {
-                    ServeError::TooLarge { limit_bytes: app.settings.body_bytes }
-                }
-                _ => ServeError::Invalid("the body did not arrive whole".to_owned()),
-            })?;
-        parse(&bytes).map(Self)
+        parse(&json_bytes(request, app).await?).map(Self)
     }
+}
+
+/// The bytes of a body that says it is JSON.
+///
+/// # Errors
+/// [`ServeError`]: another type, too long, too slow, or cut off.
+pub(super) async fn json_bytes(request: Request, app: &Arc<App>) -> Result<Bytes, ServeError> {
+    // A page of another origin can send anything but this type without asking first.
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !is_json(kind) {
+        let text = "the header `Content-Type` must be `application/json`".to_owned();
+        return Err(ServeError::Invalid(text));
+    }
+    let reading = Bytes::from_request(request, app);
+    tokio::time::timeout(BODY_TIME, reading)
+        .await
+        .map_err(|_elapsed| ServeError::TooSlow(BODY_TIME))?
+        .map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ServeError::TooLarge { limit_bytes: app.settings.body_bytes },
+            _ => ServeError::Invalid("the body did not arrive whole".to_owned()),
+        })
 }
 
 fn is_json(kind: &str) -> bool {

@@ -18,11 +18,14 @@ pub mod backend;
 pub mod error;
 mod extract;
 pub mod fair;
+mod fusion;
 mod health;
 pub mod jobs;
 pub mod keys;
+mod kimina;
 pub mod listen;
 pub mod metrics;
+pub mod pydantic;
 pub mod settings;
 mod v1;
 
@@ -96,9 +99,16 @@ pub(crate) type Routes = OpenApiRouter<Arc<App>>;
 
 /// All addresses.
 pub fn router(app: &Arc<App>) -> Router {
-    let closed =
-        Routes::new().merge(v1::routes()).layer(from_fn_with_state(Arc::clone(app), auth::require_key));
-    let open = Routes::new().merge(health::routes()).merge(metrics::routes());
+    let closed = Routes::new()
+        .merge(v1::routes())
+        .merge(kimina::routes())
+        .merge(fusion::routes())
+        .layer(from_fn_with_state(Arc::clone(app), auth::require_key));
+    let open = Routes::new()
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(kimina::open_routes())
+        .merge(fusion::open_routes());
     let (routes, _api) = open.merge(closed).split_for_parts();
     routes
         .fallback(|| async { ServeError::NotFound("there is nothing at this address".to_owned()) })

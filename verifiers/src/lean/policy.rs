@@ -33,6 +33,8 @@ pub enum Shape {
 pub struct Scan {
     /// The first reason to refuse, if there is one.
     pub finding: Option<Finding>,
+    /// The first one that is more than a `sorry`: a `sorry` before it must not hide it.
+    pub besides_sorry: Option<Finding>,
     /// Whether it may share a process.
     pub shape: Shape,
     /// Whether it declares or states anything (`theorem`, `lemma`, `example`, `def`, `instance`, …).
@@ -46,6 +48,7 @@ pub struct Scan {
 pub fn scan(text: &str) -> Result<Scan, Unclosed> {
     let tokens = lexer::code_tokens(text)?;
     let mut finding = None;
+    let mut besides_sorry = None;
     let mut shape = Shape::Plain;
     let mut declares = false;
     for (index, token) in tokens.iter().enumerate() {
@@ -58,10 +61,14 @@ pub fn scan(text: &str) -> Result<Scan, Unclosed> {
         for word in words {
             let name = unquote(&word);
             declares |= DECLARATIONS.contains(&name.as_str());
-            if finding.is_none()
+            if besides_sorry.is_none()
                 && let Some(reason) = offence(&name, &tokens[index + 1..])
             {
-                finding = Some(Finding { reason, name: word.clone(), offset: token.offset });
+                let found = Finding { reason, name: word.clone(), offset: token.offset };
+                if reason != Reason::Sorry {
+                    besides_sorry = Some(found.clone());
+                }
+                finding.get_or_insert(found);
             }
             if is_command(&name, &tokens[index + 1..]) || LOOKS_AROUND.contains(&name.as_str()) {
                 shape = Shape::Complex;
@@ -70,12 +77,13 @@ pub fn scan(text: &str) -> Result<Scan, Unclosed> {
         let bracket = tokens.get(index + 1).is_some_and(|next| next.text == "[");
         if bracket && matches!(token.text, "@" | "attribute") {
             shape = Shape::Complex;
-            if finding.is_none() {
-                finding = unknown_attribute(&tokens[index + 2..]);
+            if besides_sorry.is_none() {
+                besides_sorry = unknown_attribute(&tokens[index + 2..]);
+                finding = finding.or_else(|| besides_sorry.clone());
             }
         }
     }
-    Ok(Scan { finding, shape, declares })
+    Ok(Scan { finding, besides_sorry, shape, declares })
 }
 
 /// `«sorry»` names the same thing as `sorry`.
@@ -411,6 +419,20 @@ mod tests {
             ("set_option warn.sorry false in trivial", Reason::ForbiddenOption),
         ] {
             assert_eq!(offence_in(text), Some(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sorry_hides_nothing_that_stands_behind_it() {
+        for (text, name) in [
+            ("first | sorry | native_decide", Some("native_decide")),
+            ("sorry\n#eval 1", Some("#eval")),
+            ("sorry\n@[extern \"f\"] def g := 1", Some("extern")),
+            ("sorry\nsorry", None),
+        ] {
+            let scan = scan(text).expect("lexes");
+            assert_eq!(scan.finding.map(|finding| finding.reason), Some(Reason::Sorry), "{text}");
+            assert_eq!(scan.besides_sorry.map(|finding| finding.name).as_deref(), name, "{text}");
         }
     }
 

@@ -270,8 +270,12 @@ const OUTLIVES_ITS_SCOPE: &[&str] = &[
     "scoped",
 ];
 
+/// Options that end with the namespace they are set in and that nobody else in the file can notice: how much may be
+/// spent, and whether names are bound by themselves. Most data sets begin with one of the first two.
+const SCOPED_OPTIONS: &[&str] = &["maxHeartbeats", "maxRecDepth", "autoImplicit", "relaxedAutoImplicit"];
+
 /// Whether a context can be wrapped in a namespace and leave nothing behind for others in the file.
-/// `universe`, `set_option` and unbalanced sections would be fine in most cases; a lane of their own is cheap.
+/// `universe`, other options and unbalanced sections would be fine in most cases; a lane of their own is cheap.
 fn is_scoped(context: &str) -> bool {
     let Ok(tokens) = lexer::code_tokens(context) else { return false };
     let attribute = tokens.windows(2).any(|pair| pair[0].text == "@" && pair[1].text == "[");
@@ -283,7 +287,11 @@ fn is_scoped(context: &str) -> bool {
     };
     !attribute
         && mutual == ends
-        && !tokens.iter().any(|token| token.kind == TokenKind::Name && outlives(token.text))
+        && !tokens.iter().enumerate().any(|(index, token)| {
+            let option = tokens.get(index + 1).map_or("", |next| next.text);
+            let scoped = token.text == "set_option" && SCOPED_OPTIONS.contains(&option);
+            token.kind == TokenKind::Name && outlives(token.text) && !scoped
+        })
 }
 
 #[cfg(test)]
@@ -323,7 +331,9 @@ mod tests {
     #[test]
     fn contexts_with_lasting_effects_get_a_lane_of_their_own() {
         assert!(is_scoped("open Nat\nvariable (p q : Prop)\ndef f := 1\nmutual\ndef a := 1\nend"));
+        assert!(is_scoped("set_option maxHeartbeats 400000\nopen Nat"));
         for context in [
+            "set_option maxHeartbeats 400000\nset_option pp.all true",
             "instance : Inhabited Nat := ⟨0⟩",
             "@[simp] def f := 1",
             "section",

@@ -9,6 +9,7 @@ command asks for a fault.
 """
 
 import json
+import mmap
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ import time
 
 ENVS = []  # each an Env
 STATES = []  # each a list of goals
+MAPPED = []
 FORGED = threading.Event()
 POISONED = threading.Event()
 BUILTIN = {"Nat": "Type", "Int": "Type", "rfl": "a = a"}
@@ -259,6 +261,13 @@ def faults_before(text):
         work(0.5)
     if "fake:stderr" in text:
         os.write(2, b"noise\n" * 50000)
+    if "fake:much_stderr" in text:
+        for _ in range(100):
+            os.write(2, b"noise\n" * 17500)
+    if "fake:map" in text:
+        # As Lean maps its libraries: much address space, next to no memory.
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        MAPPED.append(mmap.mmap(-1, 4 << 30, flags=flags, prot=mmap.PROT_READ))
     if "fake:late" in text:
         time.sleep(0.4)
     if "fake:print_line" in text:

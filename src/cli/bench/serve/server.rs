@@ -76,6 +76,7 @@ impl Server {
             patience: serve::PATIENCE,
             ..FarmSettings::default()
         };
+        let candidate_time = limits.timeout;
         let farm_window = serve::farm_window(workers, verifier.unit_size().most);
         let parts = Parts {
             farm: Farm::start(vec![verifier], &settings)?,
@@ -84,6 +85,7 @@ impl Server {
             toolchains: vec![info],
             workers,
             farm_window,
+            candidate_time,
         };
         Self::start(parts, directory).await
     }

@@ -203,6 +203,12 @@ impl<S: ReplSource> ReplWorker<S> {
         &mut self.settings
     }
 
+    /// Whether it has a process. That may have died since the last call.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// How many processes were started so far.
     #[must_use]
     pub fn processes_started(&self) -> u64 {

@@ -12,7 +12,7 @@ use super::header;
 use super::policy;
 use super::repl::protocol::{CommandResponse, InfotreeKind, Pos, ReplMessage, ReplSeverity};
 use super::toolchain::Toolchain;
-use crate::verdict::{Reason, Usage};
+use crate::verdict::Usage;
 use crate::verifier::Limits;
 use process::Processes;
 use proofloop_sandboxes::process::Launcher;
@@ -156,8 +156,7 @@ impl<'a> Parts<'a> {
             body,
             lines_before: count(header.matches('\n').count()),
             columns_before: count(last_line.chars().count()),
-            may_run_code: policy::scan(code)
-                .map_or(true, |scan| scan.finding.is_some_and(|finding| finding.reason != Reason::Sorry)),
+            may_run_code: policy::scan(code).map_or(true, |scan| scan.besides_sorry.is_some()),
         }
     }
 
@@ -260,6 +259,7 @@ mod tests {
             ("#check Nat", false),
             ("#eval IO.println \"x\"", true),
             ("run_cmd return", true),
+            ("theorem t : 1 = 2 := by sorry\n#eval IO.println \"x\"", true),
             ("/- open", true),
         ] {
             assert_eq!(Parts::of(code).may_run_code, may, "{code}");

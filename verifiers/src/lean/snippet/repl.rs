@@ -36,12 +36,16 @@ impl Repls {
         Self { source, settings, idle: Mutex::default(), processes: AtomicU64::new(0) }
     }
 
-    /// One that knows the imports; else, the one that was idle longest, for there are to be no more processes than
-    /// snippets at once. Where a fresh one is wanted, that one ends.
+    /// One that knows the imports; else, one whose process is gone, or the one that was idle longest, for there are to
+    /// be no more processes than snippets at once. Where a fresh one is wanted, that one ends.
     fn take(&self, snippet: &Snippet, imports: &str) -> Idle {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = idle.iter().rposition(|idle| idle.imports == imports).filter(|_| snippet.reuse);
-        let taken = known.or((!idle.is_empty()).then_some(0)).map(|index| idle.remove(index));
+        // A worker that has lost its process (after a timeout, say) knows nothing any more: another one may.
+        let knows = |idle: &Idle| idle.imports == imports && idle.worker.is_live();
+        let known = idle.iter().rposition(knows).filter(|_| snippet.reuse);
+        let gone = || idle.iter().position(|idle| !idle.worker.is_live());
+        let other = || gone().or((!idle.is_empty()).then_some(0));
+        let taken = known.or_else(other).map(|index| idle.remove(index));
         taken.filter(|_| snippet.reuse).unwrap_or_else(|| Idle {
             imports: imports.to_owned(),
             process: self.processes.fetch_add(1, Ordering::Relaxed),
