@@ -275,12 +275,8 @@ pub(super) async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
         python: python.map(|judge| (judge, limits)),
         toolchains,
         workers,
-<<<<<<< HEAD
         farm_window: farm_window(workers, most),
-=======
-        farm_window: (2 * workers * most).max(64),
         candidate_time: settings.limits.timeout,
->>>>>>> wt-kimina
     })
 }
 
