@@ -98,6 +98,7 @@ fn start_log(command: &Command) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
         .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     if let Some(file) = nameless {
         log.with_ansi(false).with_writer(file).init();
     } else if json {

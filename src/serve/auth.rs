@@ -40,7 +40,11 @@ fn client(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> Result<Client, 
     // The word `Bearer` is optional: Kimina's clients leave it out.
     let header = headers.get(AUTHORIZATION).ok_or(ServeError::MissingKey)?;
     let key = header.to_str().map_err(|_not_text| ServeError::InvalidKey)?.trim();
-    let key = key.strip_prefix("Bearer ").or_else(|| key.strip_prefix("bearer ")).unwrap_or(key).trim();
+    let key = match key.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
+        None if key.eq_ignore_ascii_case("bearer") => "",
+        Some(_) | None => key,
+    };
     if key.is_empty() {
         return Err(ServeError::MissingKey);
     }

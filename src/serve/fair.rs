@@ -186,17 +186,15 @@ mod tests {
         let first = gate.enter("flood").await;
         let (told, mut order) = tokio::sync::mpsc::channel(2000);
         for client in std::iter::repeat_n("flood", 1000).chain(["one"]) {
-            let (gate, told) = (gate.clone(), told.clone());
+            let (entrance, told) = (gate.clone(), told.clone());
+            let before = gate.waiting();
             tokio::spawn(async move {
-                let _pass = gate.enter(client).await;
+                let _pass = entrance.enter(client).await;
                 told.send(client).await.expect("somebody listens");
             });
-            while gate.waiting() == 0 {
+            while gate.waiting() == before {
                 tokio::task::yield_now().await;
             }
-        }
-        while gate.waiting() < 1001 {
-            tokio::task::yield_now().await;
         }
         drop(first);
         let mut place = 0;

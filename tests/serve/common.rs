@@ -79,7 +79,7 @@ impl Server {
 
     /// Kills it with SIGKILL and starts another over the same state.
     pub(crate) fn kill_and_restart(self, arguments: &[&str], fake: bool) -> Self {
-        let Self { mut child, directory, .. } = self.defused();
+        let Parts { mut child, directory } = self.defused();
         child.kill().expect("killed");
         child.wait().expect("waited for");
         Self::start(directory, arguments, fake)
@@ -127,7 +127,7 @@ impl Server {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        reqwest::Client::new().request(method, format!("{}{path}", self.url)).timeout(PATIENT)
+        client().request(method, format!("{}{path}", self.url)).timeout(PATIENT)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -142,6 +142,13 @@ impl Server {
         )
         .await
     }
+}
+
+/// Plain HTTP; but a client can't be made without somebody to do its cryptography.
+pub(crate) fn client() -> reqwest::Client {
+    // Another test of this process has done it before.
+    let _there_already = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 struct Parts {

@@ -14,7 +14,7 @@ use proofloop_datasets::store::Job;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 /// A client's own name for a job: sent again, it finds the job instead of making another.
@@ -65,7 +65,7 @@ struct JobList {
 }
 
 /// Which results.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Page {
     /// Only those behind this number, which is `next` of the answer before.
@@ -73,7 +73,6 @@ struct Page {
     after: u64,
     /// At most so many: 1 to 10,000.
     #[serde(default = "a_thousand")]
-    #[param(minimum = 1, maximum = 10_000, default = 1_000)]
     limit: usize,
 }
 
@@ -168,7 +167,10 @@ async fn cancel(
 }
 
 /// Answers of a job, as far as they are known.
-#[utoipa::path(get, path = "/v1/jobs/{id}/results", tag = "v1", params(("id" = String, Path), Page), responses(
+#[utoipa::path(get, path = "/v1/jobs/{id}/results", tag = "v1", params(("id" = String, Path),
+    ("after" = Option<u64>, Query, description = "Only results behind this number: `next` of the answer before"),
+    ("limit" = Option<u64>, Query, description = "At most so many; 1,000 if nothing is said", minimum = 1, maximum = 10_000)),
+    responses(
     (status = 200, body = JobResults), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
     (status = 422, body = ErrorBody)))]
 async fn results(

@@ -213,3 +213,45 @@ async fn a_steady_stream_puts_nothing_off_for_ever() {
     assert!(judged.expect("long before `linger` is over").expect("the farm answers").verdict.is_accepted());
     farm.close().await;
 }
+
+#[tokio::test]
+async fn a_unit_that_nobody_waits_for_is_ended() {
+    let farm =
+        Farm::start(vec![Scripted::new()], &FarmSettings { workers: 1, ..settings(None) }).expect("starts");
+    let given_up = farm.submit(candidate("hang", 0)).await.expect("open");
+    let judging = async {
+        while farm.state().judging == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), judging).await.expect("it is being judged");
+    drop(given_up);
+    // The one worker is free again.
+    let verdicts =
+        tokio::time::timeout(Duration::from_secs(60), judge_all(&farm, vec![candidate("accept", 1)]));
+    assert_eq!(verdicts.await.expect("judged"), ["accepted"]);
+    let mut state = farm.state();
+    while state.judging + state.waiting + state.running > 0 || state.stats.submitted < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        state = farm.state();
+    }
+    assert_eq!(state.verdicts.get("accepted"), Some(&1), "{state:?}");
+    farm.close().await;
+}
+
+#[tokio::test]
+async fn who_asks_for_what_was_just_given_up_gets_a_verdict() {
+    let farm =
+        Farm::start(vec![Scripted::new()], &FarmSettings { workers: 1, ..settings(None) }).expect("starts");
+    drop(farm.submit(candidate("hang", 0)).await.expect("open"));
+    // Again and again, so that some of them come between the end of the unit and the news of it.
+    for _ in 0..20 {
+        let again = farm.submit(candidate("hang", 0)).await.expect("open");
+        let early = tokio::time::timeout(Duration::from_millis(60), again.judgement()).await;
+        assert!(early.is_err(), "a verdict that nobody has come to: {early:?}");
+    }
+    let verdicts =
+        tokio::time::timeout(Duration::from_secs(60), judge_all(&farm, vec![candidate("accept", 1)]));
+    assert_eq!(verdicts.await.expect("judged"), ["accepted"]);
+    farm.close().await;
+}
