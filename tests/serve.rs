@@ -4,13 +4,13 @@
 mod clients;
 #[path = "serve/common.rs"]
 mod common;
-#[path = "serve/jobs.rs"]
-mod jobs;
-#[path = "serve/load.rs"]
-mod load;
 #[path = "serve/fusion.rs"]
 mod fusion;
+#[path = "serve/jobs.rs"]
+mod jobs;
 #[path = "serve/kimina.rs"]
 mod kimina;
+#[path = "serve/load.rs"]
+mod load;
 #[path = "serve/verify.rs"]
 mod verify;

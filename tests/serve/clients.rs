@@ -69,7 +69,7 @@ fn run(arguments: &[&str]) {
             return;
         }
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/kimina_client.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/python_clients.py");
     let mut python = Command::new("python3");
     python.arg(script).args(arguments).env("PYTHONPATH", clients).env("NO_PROXY", "127.0.0.1");
     for name in ["LEAN_SERVER_API_KEY", "LEANSERVER_API_KEY", "LEAN_SERVER_API_URL"] {

@@ -1,8 +1,8 @@
 """What users of kimina-client and of SandboxFusion's clients do, against a running server. Run by clients.rs.
 
-kimina_client.py fake URL GOOD_KEY   a server whose Lean is the fake REPL
-kimina_client.py real URL            a server with real Lean
-kimina_client.py fusion URL          SandboxFusion's client, and what verl sends
+python_clients.py fake URL GOOD_KEY   a server whose Lean is the fake REPL
+python_clients.py real URL            a server with real Lean
+python_clients.py fusion URL          SandboxFusion's client, and what verl sends
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def fake(url, key):
         Snippet(id="server_error", code="theorem d : 1 = 1 := by\n  rfl -- fake:die"),
         Snippet(id="valid", code="#check Nat"),
     ]
-    told = statuses(client.check(odd, timeout=2, debug=True, show_progress=False))
+    told = statuses(client.check(odd, timeout=5, debug=True, show_progress=False))
     assert told == {snippet.id: snippet.id for snippet in odd}, told
 
     async def asynchronous():
@@ -113,7 +113,7 @@ def fusion(url):
         ("raise ValueError", None, RunStatus.Failed, "raised"),
         ("while True: pass", None, RunStatus.Failed, "late"),
     ]:
-        request = RunCodeRequest(code=code, language="python", stdin=stdin, run_timeout=2)
+        request = RunCodeRequest(code=code, language="python", stdin=stdin, run_timeout=5)
         response = run_code(request, endpoint=url, max_attempts=1)
         assert response.status == status and summary_run_code_result(response, names) == name, response
         again = asyncio.run(run_code_async(request, endpoint=url, max_attempts=1))
