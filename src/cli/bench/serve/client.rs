@@ -76,6 +76,15 @@ impl Answer<'_> {
     }
 }
 
+/// How far a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// So many requests were answered.
+    Answered(usize),
+    /// There is none left to be sent.
+    AllSent,
+}
+
 /// What the connections share.
 struct Shared<'a> {
     address: SocketAddr,
@@ -83,8 +92,7 @@ struct Shared<'a> {
     next: Cell<usize>,
     started: Instant,
     seen: RefCell<Seen>,
-    /// Called with the number of requests that were answered.
-    progress: &'a dyn Fn(usize),
+    progress: &'a dyn Fn(Progress),
 }
 
 /// Sends everything over so many connections and waits for all answers. Takes the thread that it is called on.
@@ -95,7 +103,7 @@ pub(super) fn drive(
     address: SocketAddr,
     connections: usize,
     load: &Load,
-    progress: &dyn Fn(usize),
+    progress: &dyn Fn(Progress),
 ) -> anyhow::Result<Seen> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cpu_before = own_thread_cpu()?;
@@ -131,6 +139,9 @@ async fn connection(shared: &Shared<'_>) -> anyhow::Result<()> {
         let number = shared.next.get();
         let Some(call) = shared.load.calls.get(number) else { return Ok(()) };
         shared.next.set(number + 1);
+        if number + 1 == shared.load.calls.len() {
+            (shared.progress)(Progress::AllSent);
+        }
         let sent = shared.started.elapsed();
         let answer = exchange(&mut sender, shared, call).await;
         let latency = shared.started.elapsed().saturating_sub(sent);
@@ -142,7 +153,7 @@ async fn connection(shared: &Shared<'_>) -> anyhow::Result<()> {
         }
         let answered = seen.samples.len();
         drop(seen);
-        (shared.progress)(answered);
+        (shared.progress)(Progress::Answered(answered));
         if answer.is_err() {
             sender = connect(shared.address).await?;
         }

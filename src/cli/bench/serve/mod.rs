@@ -26,8 +26,8 @@ use std::time::Duration;
 Client, server and REPLs share this machine. Latency is seen from the client. `added` is what a request took beyond what \
 it would have taken at an ideal server with as many workers, to which the same requests come at the same times, and where \
 nothing costs time but the snippets themselves: their sleep, or, where they hang, their timeout twice (a process that \
-others have used before is not what a hanging snippet is judged by, so it gets a second one). `busy` is how long the \
-workers' places were taken.
+others have used before is not what a hanging snippet is judged by, so it gets a second one). `busy` is the share of \
+the workers' places that were taken, until the last request was sent.
 
 Exit code: 0 every request was answered once and as it should be, 1 not, 3 infrastructure failure. Whether the goals were \
 reached is said and no more: it depends on the machine.")]

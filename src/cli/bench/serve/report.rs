@@ -42,7 +42,7 @@ pub(super) struct Row {
     latency_ms: Spread,
     /// Latency beyond that at an ideal server for the same arrivals, of the items without a fault.
     added_ms: Spread,
-    /// How long workers' places were taken, as a share of what there was.
+    /// Share of the workers' places that were taken, on average, until the last request was sent.
     busy: Option<f64>,
     statuses: BTreeMap<String, usize>,
     outcomes: BTreeMap<&'static str, usize>,
@@ -91,7 +91,7 @@ impl Row {
         let own: Duration = load.items.iter().map(|item| item.own).sum();
         let items_per_s = number(load.items.len()) / wall;
         let latency_ms = Spread::of(seen.samples.iter().map(|sample| sample.latency).collect());
-        let busy = scenario.has_busy.then(|| run.busy.as_secs_f64() / (wall * number(workers)));
+        let busy = scenario.has_busy.then(|| run.busy / number(workers));
         let judged = load.items.iter().zip(&seen.classes);
         let mut row = Self {
             scenario: name,

@@ -1,7 +1,7 @@
 //! The server that is measured: the one of `proofloop serve`, in this process, on a port of its own.
 
 use super::super::super::{farm, serve};
-use super::client::{self, Seen};
+use super::client::{self, Progress, Seen};
 use super::load::Load;
 use crate::serve::backend::{Backend, Parts, ToolchainInfo};
 use crate::serve::listen::{self, Stopped};
@@ -14,11 +14,12 @@ use proofloop_verifiers::lean::LeanRepl;
 use proofloop_verifiers::lean::snippet::LeanSnippets;
 use proofloop_verifiers::lean::toolchain::Toolchain;
 use proofloop_verifiers::verifier::{Limits, UnitSize, Verifier};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -40,8 +41,8 @@ pub(super) struct Server {
 /// What one run over a load has used.
 pub(super) struct Run {
     pub(super) seen: Seen,
-    /// How long places of the gate for snippets, or of the farm, were taken.
-    pub(super) busy: Duration,
+    /// How many places of the gate for snippets were taken on average, until the last request was sent.
+    pub(super) busy: f64,
     /// CPU time of this process without the client.
     pub(super) server_cpu: Duration,
     /// CPU time of the whole machine, whoever used it.
@@ -110,29 +111,30 @@ impl Server {
 
     /// Sends a load over so many connections.
     pub(super) async fn run(&self, connections: usize, load: &Arc<Load>) -> anyhow::Result<Run> {
-        let busy_before = self.busy();
-        let (cpu_before, machine_before) = (own_cpu()?, machine_cpu());
-        let (address, load) = (self.address, Arc::clone(load));
+        let before = Before { busy: self.busy(), cpu: own_cpu()?, machine_cpu: machine_cpu() };
+        let (app, address, load) = (Arc::clone(&self.app), self.address, Arc::clone(load));
+        let started = Instant::now();
         // A thread of its own: what the client uses is told apart, and takes no turns with the server's tasks.
         let driven = tokio::task::spawn_blocking(move || {
+            let watched = RefCell::new(Watched::default());
             let requests = load.calls.len();
-            let memory = Mutex::new([0; 3]);
-            let progress = |answered: usize| {
-                let marks = [requests.div_ceil(10), requests.div_ceil(3), requests];
-                if let Some(at) = marks.iter().rposition(|mark| *mark == answered) {
-                    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-                    memory[at] = resident_bytes().unwrap_or_default();
+            let progress = |progress| {
+                let watched = &mut *watched.borrow_mut();
+                match progress {
+                    Progress::AllSent => watched.all_sent = (started.elapsed(), busy(&app)),
+                    Progress::Answered(count) => watched.answered(count, requests),
                 }
             };
             let seen = client::drive(address, connections, &load, &progress)?;
-            anyhow::Ok((seen, memory.into_inner().unwrap_or_else(PoisonError::into_inner)))
+            anyhow::Ok((seen, watched.into_inner()))
         });
-        let (seen, memory) = driven.await??;
+        let (seen, watched) = driven.await??;
+        let (sending, busy) = watched.all_sent;
         Ok(Run {
-            busy: self.busy().saturating_sub(busy_before),
-            server_cpu: own_cpu()?.saturating_sub(cpu_before).saturating_sub(seen.cpu),
-            machine_cpu: machine_cpu().saturating_sub(machine_before),
-            memory,
+            busy: busy.saturating_sub(before.busy).as_secs_f64() / sending.as_secs_f64(),
+            server_cpu: own_cpu()?.saturating_sub(before.cpu).saturating_sub(seen.cpu),
+            machine_cpu: machine_cpu().saturating_sub(before.machine_cpu),
+            memory: watched.memory,
             seen,
         })
     }
@@ -143,8 +145,7 @@ impl Server {
     }
 
     fn busy(&self) -> Duration {
-        let gates = self.app.backend.gates();
-        gates.iter().find(|(name, _, _)| *name == "snippets").map_or(Duration::ZERO, |(_, _, busy)| *busy)
+        busy(&self.app)
     }
 
     /// Ends it; whether in order.
@@ -159,6 +160,36 @@ impl Server {
             app.backend.close().await;
         }
         Ok(stopped == Stopped::InOrder)
+    }
+}
+
+/// How long places of the gate for snippets were taken so far.
+fn busy(app: &App) -> Duration {
+    let gates = app.backend.gates();
+    gates.iter().find(|(name, _, _)| *name == "snippets").map_or(Duration::ZERO, |(_, _, busy)| *busy)
+}
+
+/// How things stood when a run began.
+struct Before {
+    busy: Duration,
+    cpu: Duration,
+    machine_cpu: Duration,
+}
+
+/// What is noted down while a run goes on.
+#[derive(Debug, Default)]
+struct Watched {
+    /// When the last request was sent, and how long places had been taken by then.
+    all_sent: (Duration, Duration),
+    memory: [u64; 3],
+}
+
+impl Watched {
+    fn answered(&mut self, count: usize, of: usize) {
+        let marks = [of.div_ceil(10), of.div_ceil(3), of];
+        if let Some(at) = marks.iter().rposition(|mark| *mark == count) {
+            self.memory[at] = resident_bytes().unwrap_or_default();
+        }
     }
 }
 
