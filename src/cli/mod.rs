@@ -87,13 +87,24 @@ pub unsafe fn one_thread_for_each_replica() {
 
 /// The log goes to standard error. A server tells of every request, one JSON object a line if it is asked for that.
 fn start_log(command: &Command) {
+    // The server that is measured tells as much as one in use, but not between the lines of the report.
+    let is_measured = matches!(command, Command::Bench(bench::Command::Serve(_)));
     let (level, json) = match command {
         Command::Serve(args) => ("info", args.logs_json()),
         Command::Bench(bench::Command::Serve(_)) => ("info", false),
-        _ => ("warn", false),
+        Command::Setup(_)
+        | Command::Doctor(_)
+        | Command::Verify(_)
+        | Command::Train(_)
+        | Command::Generate(_)
+        | Command::Eval(_)
+        | Command::Compare(_)
+        | Command::Selfplay(_)
+        | Command::Export(_)
+        | Command::Report(_)
+        | Command::Data(_)
+        | Command::Bench(_) => ("warn", false),
     };
-    // The server that is measured tells as much as one in use, but not between the lines of the report.
-    let is_measured = matches!(command, Command::Bench(bench::Command::Serve(_)));
     let nameless = is_measured.then(tempfile::tempfile).and_then(Result::ok).map(std::sync::Arc::new);
     let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
         .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new(level));

@@ -132,6 +132,18 @@ pub(super) fn drive(
     Ok(seen)
 }
 
+impl Shared<'_> {
+    fn answered(&self, call: usize, sent: Duration, latency: Duration, answer: &anyhow::Result<(u16, Bytes)>) {
+        let mut seen = self.seen.borrow_mut();
+        let status = answer.as_ref().ok().map(|(status, _)| *status);
+        seen.samples.push(Sample { call, sent, latency, status });
+        if let Ok((_, body)) = answer {
+            seen.take(body);
+        }
+        (self.progress)(Progress::Answered(seen.samples.len()));
+    }
+}
+
 /// One connection; a new one where it breaks.
 async fn connection(shared: &Shared<'_>) -> anyhow::Result<()> {
     let mut sender = connect(shared.address).await?;
@@ -145,15 +157,7 @@ async fn connection(shared: &Shared<'_>) -> anyhow::Result<()> {
         let sent = shared.started.elapsed();
         let answer = exchange(&mut sender, shared, call).await;
         let latency = shared.started.elapsed().saturating_sub(sent);
-        let status = answer.as_ref().ok().map(|(status, _)| *status);
-        let mut seen = shared.seen.borrow_mut();
-        seen.samples.push(Sample { call: number, sent, latency, status });
-        if let Ok((_, body)) = &answer {
-            seen.take(body);
-        }
-        let answered = seen.samples.len();
-        drop(seen);
-        (shared.progress)(Progress::Answered(answered));
+        shared.answered(number, sent, latency, &answer);
         if answer.is_err() {
             sender = connect(shared.address).await?;
         }
