@@ -1,5 +1,6 @@
 //! The command line: one file per command, `Args` as typed, then settings, then the library.
 
+mod backend;
 mod bench;
 mod compare;
 mod compute;
@@ -11,6 +12,7 @@ mod export;
 mod farm;
 mod generate;
 mod generator;
+mod mcp;
 mod output;
 mod problem_source;
 mod report;
@@ -43,6 +45,8 @@ enum Command {
     Verify(verify::Args),
     /// Judge for others: a server that clients of Kimina Lean Server and SandboxFusion can switch to
     Serve(Box<serve::Args>),
+    /// Judge for an agent: the server's tools over standard input and output (MCP)
+    Mcp(Box<mcp::Args>),
     /// Teach a model: JSONL of prompts and completions to weights
     Train(Box<train::Args>),
     /// Ask a model: prompts to completions, by our own engine or a server
@@ -89,21 +93,12 @@ pub unsafe fn one_thread_for_each_replica() {
 fn start_log(command: &Command) {
     // The server that is measured tells as much as one in use, but not between the lines of the report.
     let is_measured = matches!(command, Command::Bench(bench::Command::Serve(_)));
-    let (level, json) = match command {
-        Command::Serve(args) => ("info", args.logs_json()),
-        Command::Bench(bench::Command::Serve(_)) => ("info", false),
-        Command::Setup(_)
-        | Command::Doctor(_)
-        | Command::Verify(_)
-        | Command::Train(_)
-        | Command::Generate(_)
-        | Command::Eval(_)
-        | Command::Compare(_)
-        | Command::Selfplay(_)
-        | Command::Export(_)
-        | Command::Report(_)
-        | Command::Data(_)
-        | Command::Bench(_) => ("warn", false),
+    // The MCP library tells of every message.
+    let talks = "info,rmcp=warn";
+    let (level, json) = if let Command::Serve(args) = command {
+        (talks, args.logs_json())
+    } else {
+        (if is_measured { talks } else { "warn" }, false)
     };
     let nameless = is_measured.then(tempfile::tempfile).and_then(Result::ok).map(std::sync::Arc::new);
     let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
@@ -137,6 +132,7 @@ pub fn main() -> ExitCode {
             Command::Doctor(args) => doctor::run(&args).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Serve(args) => serve::run(*args).await,
+            Command::Mcp(args) => mcp::run(*args).await,
             Command::Train(args) => train::run(*args).await,
             Command::Generate(args) => generate::run(*args).await,
             Command::Eval(args) => eval::run(*args).await,

@@ -1,19 +1,14 @@
 //! `proofloop report`: one HTML page about a run.
 
-use super::eval;
 use super::exit::{Exit, UsageError};
 use super::output;
 use crate::model::files;
+pub(super) use crate::report::folder::PAGE;
+use crate::report::folder::{self, RunKind};
 use crate::report::{Facts, Level, ReportData, html};
 use anyhow::Context as _;
-use proofloop_datasets::store::RunStore;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-
-const STORE: &str = "store.sqlite";
-const SETTINGS: &str = "run.toml";
-/// The page in a run's folder.
-pub(super) const PAGE: &str = "report.html";
 
 /// Arguments of `proofloop report`.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,12 +30,14 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join(PAGE));
-    if args.run.join(eval::STORE).is_file() {
+    if RunKind::of(&args.run) == Some(RunKind::Evaluation) {
         if !args.baseline.is_empty() {
             let text = "an evaluation has no baseline: `proofloop compare` compares two";
             return Err(UsageError(text.to_owned()).into());
         }
-        eval::write_page(&args.run, &out)?;
+        let page = folder::evaluation_page(&args.run)?;
+        files::write_renamed(&out, |file| file.write_all(page.as_bytes()))
+            .context("cannot write the report")?;
         output::say(&format!("written to {}", out.display()));
         return Ok(Exit::Success);
     }
@@ -65,13 +62,5 @@ fn read(folder: &Path) -> anyhow::Result<Facts> {
     if !folder.is_dir() {
         return Err(UsageError(format!("there is no run folder `{}`", folder.display())).into());
     }
-    let store = RunStore::open_read_only(&folder.join(STORE))?;
-    // Only what is shown of it is lost with it.
-    let settings = std::fs::read_to_string(folder.join(SETTINGS)).unwrap_or_default();
-    // `.` has a name, too.
-    let whole = folder.canonicalize().unwrap_or_else(|_unreadable| folder.to_path_buf());
-    let name = whole
-        .file_name()
-        .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
-    Facts::read(&store, &name, &settings).with_context(|| format!("cannot read the run `{name}`"))
+    folder::facts(folder).with_context(|| format!("cannot read the run `{}`", folder.display()))
 }

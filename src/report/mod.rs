@@ -12,6 +12,7 @@
 //! | `chart.rs`, `plots.rs` | SVG |
 //! | `html.rs`, `report.html` | the page |
 //! | `evaluation.rs`, `evaluation.html` | the page of an evaluation |
+//! | `folder.rs` | from a run's folder to its page |
 //! | `macros.html`, `style.css` | what both pages share |
 
 mod alarms;
@@ -20,6 +21,7 @@ mod conjectures;
 mod data;
 pub mod evaluation;
 mod facts;
+pub mod folder;
 mod hardest;
 mod held_out;
 pub mod html;
@@ -33,6 +35,7 @@ mod text;
 pub use alarms::{Alarm, Level};
 pub use conjectures::{Bin, FunnelStep, Screening};
 pub use data::{ReportData, SolvedCurve, SolvedPoint, Summary};
+pub use evaluation::PageError;
 pub use facts::{Facts, Proving, Tally};
 pub use hardest::HardStatement;
 pub use held_out::{Evaluation, PassRow, SolvedRow};

@@ -44,4 +44,4 @@ pub use folder::{Record, RunFolder, read_store};
 pub use learner::{Compute, LEARNT_FILE, LearnSettings};
 pub use listener::Listener;
 pub use problems::ProblemSettings;
-pub use run::{Equipment, run};
+pub use run::{Equipment, run, stages};

@@ -83,7 +83,11 @@ impl Results {
     }
 }
 
-fn solved(store: &RunStore) -> Result<Vec<Solved>> {
+/// Progress on the training problems, after each round.
+///
+/// # Errors
+/// The store can't be read.
+pub fn solved(store: &RunStore) -> Result<Vec<Solved>> {
     let statements = store.statements(Some(Origin::Problem))?;
     let unproved = statements.iter().filter(|one| one.split == Some(Split::Train) && one.known.is_none());
     let unproved: BTreeSet<StatementId> = unproved.map(|one| one.id).collect();

@@ -74,6 +74,39 @@ pub async fn run(folder: &RunFolder, problems: &[Problem], equipment: &Equipment
     Ok(())
 }
 
+/// All stages of a run, in their order.
+#[must_use]
+pub fn stages(settings: &Settings) -> Vec<PlannedStage> {
+    let last = settings.iterations;
+    let mut all = vec![(0, "problems")];
+    if settings.initial.sft.is_some() {
+        all.extend([(0, "sft"), (0, "train")]);
+    }
+    let evaluates = settings.evaluation.samples > 0;
+    all.extend(evaluates.then_some((0, "before")));
+    for iteration in 1..=last {
+        all.extend(settings.conjecturing.is_some().then_some((iteration, "conjecture")));
+        all.push((iteration, "prove"));
+        if settings.learning.is_some() {
+            all.extend([(iteration, "select"), (iteration, "train")]);
+        }
+    }
+    if retrains_at_the_end(settings) {
+        all.extend([(last + 1, "final-select"), (last + 1, "train")]);
+    }
+    all.extend((evaluates && learns(settings)).then_some((last + 1, "after")));
+    let planned = |(iteration, stage): (u32, &str)| PlannedStage { iteration, stage: stage.to_owned() };
+    all.into_iter().map(planned).collect()
+}
+
+fn learns(settings: &Settings) -> bool {
+    settings.learning.is_some() || retrains_at_the_end(settings)
+}
+
+fn retrains_at_the_end(settings: &Settings) -> bool {
+    settings.retraining.as_ref().is_some_and(|retraining| retraining.at_the_end)
+}
+
 pub(super) struct Run<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) settings: &'a Settings,
@@ -129,40 +162,15 @@ impl Run<'_> {
 
     /// What is still to be done.
     fn plan(&self) -> Result<Vec<PlannedStage>> {
-        let (settings, last) = (self.settings, self.settings.iterations);
-        let mut all = vec![(0, "problems")];
-        if settings.initial.sft.is_some() {
-            all.extend([(0, "sft"), (0, "train")]);
-        }
-        let evaluates = settings.evaluation.samples > 0;
-        all.extend(evaluates.then_some((0, "before")));
-        for iteration in 1..=last {
-            all.extend(settings.conjecturing.is_some().then_some((iteration, "conjecture")));
-            all.push((iteration, "prove"));
-            if settings.learning.is_some() {
-                all.extend([(iteration, "select"), (iteration, "train")]);
-            }
-        }
-        if self.retrains_at_the_end() {
-            all.extend([(last + 1, "final-select"), (last + 1, "train")]);
-        }
-        all.extend((evaluates && self.learns()).then_some((last + 1, "after")));
         let store = self.store();
         let mut left = Vec::new();
-        for (iteration, stage) in all {
-            if store.stage(StageKey { iteration, stage })?.is_none() {
-                left.push(PlannedStage { iteration, stage: stage.to_owned() });
+        for planned in stages(self.settings) {
+            let PlannedStage { iteration, stage } = &planned;
+            if store.stage(StageKey { iteration: *iteration, stage })?.is_none() {
+                left.push(planned);
             }
         }
         Ok(left)
-    }
-
-    fn learns(&self) -> bool {
-        self.settings.learning.is_some() || self.retrains_at_the_end()
-    }
-
-    fn retrains_at_the_end(&self) -> bool {
-        self.settings.retraining.as_ref().is_some_and(|retraining| retraining.at_the_end)
     }
 
     /// Problems, initial training, first evaluation.
@@ -391,7 +399,7 @@ impl Run<'_> {
             self.select_anew(last, "final-select", self.settings.iterations, &retraining.proofs)?;
             self.train(last, &self.base(), &retraining.learn)?;
         }
-        if self.learns() {
+        if learns(self.settings) {
             self.evaluate(last, "after", last).await?;
         }
         Ok(())

@@ -2,7 +2,9 @@
 //!
 //! | status | the caller should |
 //! |---|---|
+//! | 400 | speak the protocol of the address (MCP) |
 //! | 401 | send a key, or the right one |
+//! | 403 | not ask from a page of another origin |
 //! | 404, 405 | look the address up in `/docs` |
 //! | 408 | send its request faster |
 //! | 413 | send less at once |
@@ -30,6 +32,12 @@ pub enum ServeError {
     /// A key that nobody has.
     #[error("Invalid API key")]
     InvalidKey,
+    /// A page of another origin asks.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What came is no message of the address's own protocol, which wants another status for it than 422.
+    #[error("{0}")]
+    Protocol(String),
     /// No such job, run or address.
     #[error("{0}")]
     NotFound(String),
@@ -75,8 +83,8 @@ pub enum ServeError {
 pub struct ErrorBody {
     /// What is wrong, for people.
     detail: String,
-    /// What is wrong, for programs: `missing-key`, `invalid-key`, `not-found`, `method-not-allowed`, `too-slow`,
-    /// `too-large`, `invalid`, `too-many`, `draining`, `unavailable`, `internal`.
+    /// What is wrong, for programs: `missing-key`, `invalid-key`, `forbidden`, `protocol`, `not-found`,
+    /// `method-not-allowed`, `too-slow`, `too-large`, `invalid`, `too-many`, `draining`, `unavailable`, `internal`.
     code: &'static str,
 }
 
@@ -95,6 +103,8 @@ impl ServeError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::MissingKey | Self::InvalidKey => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Protocol(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
@@ -110,6 +120,8 @@ impl ServeError {
         match self {
             Self::MissingKey => "missing-key",
             Self::InvalidKey => "invalid-key",
+            Self::Forbidden(_) => "forbidden",
+            Self::Protocol(_) => "protocol",
             Self::NotFound(_) => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::TooSlow(_) => "too-slow",
@@ -128,6 +140,8 @@ impl ServeError {
             Self::Draining | Self::Unavailable(_) => Some(Duration::from_secs(5)),
             Self::MissingKey
             | Self::InvalidKey
+            | Self::Forbidden(_)
+            | Self::Protocol(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::TooSlow(_)
@@ -142,12 +156,10 @@ impl ServeError {
 impl IntoResponse for ServeError {
     fn into_response(self) -> Response {
         let (status, code) = (self.status(), self.code());
-        let mut response = match &self {
-            Self::Field(fault) => {
-                let body = FieldErrorBody { detail: vec![fault.clone()], code };
-                (status, Json(body)).into_response()
-            }
-            error => (status, Json(ErrorBody { detail: error.to_string(), code })).into_response(),
+        let mut response = if let Self::Field(fault) = &self {
+            (status, Json(FieldErrorBody { detail: vec![fault.clone()], code })).into_response()
+        } else {
+            (status, Json(ErrorBody { detail: self.to_string(), code })).into_response()
         };
         if let Some(after) = self.retry_after() {
             // Whole seconds, and never 0, which would ask for a busy loop.

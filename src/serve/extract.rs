@@ -37,8 +37,15 @@ pub(super) async fn json_bytes(request: Request, app: &Arc<App>) -> Result<Bytes
         let text = "the header `Content-Type` must be `application/json`".to_owned();
         return Err(ServeError::Invalid(text));
     }
-    let reading = Bytes::from_request(request, app);
-    tokio::time::timeout(BODY_TIME, reading)
+    body(request, app).await
+}
+
+/// The whole body: no longer than the settings allow, and within [`BODY_TIME`].
+///
+/// # Errors
+/// [`ServeError::TooSlow`], [`ServeError::TooLarge`]; [`ServeError::Invalid`] if it breaks off.
+pub(super) async fn body(request: Request, app: &Arc<App>) -> Result<Bytes, ServeError> {
+    tokio::time::timeout(BODY_TIME, Bytes::from_request(request, app))
         .await
         .map_err(|_elapsed| ServeError::TooSlow(BODY_TIME))?
         .map_err(|rejection| match rejection.into_response().status() {

@@ -24,7 +24,10 @@ pub mod jobs;
 pub mod keys;
 mod kimina;
 pub mod listen;
+pub mod mcp;
 pub mod metrics;
+mod openapi;
+mod page;
 pub mod pydantic;
 pub mod settings;
 mod v1;
@@ -36,7 +39,8 @@ pub use settings::ServeSettings;
 use admission::Admission;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::AUTHORIZATION;
+use axum::http::HeaderValue;
+use axum::http::header::{AUTHORIZATION, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use backend::Backend;
@@ -47,7 +51,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// What every request can reach.
 pub struct App {
@@ -99,24 +106,30 @@ pub(crate) type Routes = OpenApiRouter<Arc<App>>;
 
 /// All addresses.
 pub fn router(app: &Arc<App>) -> Router {
-    let closed = Routes::new()
+    let mut closed = Routes::new()
         .merge(v1::routes())
         .merge(kimina::routes())
         .merge(fusion::routes())
+        .merge(mcp::routes())
         .layer(from_fn_with_state(Arc::clone(app), auth::require_key));
+    openapi::ask_for_keys(closed.get_openapi_mut(), app.keys.is_some());
     let open = Routes::new()
         .merge(health::routes())
         .merge(metrics::routes())
         .merge(kimina::open_routes())
         .merge(fusion::open_routes());
-    let (routes, _api) = open.merge(closed).split_for_parts();
+    let (routes, api) = open.merge(closed).split_for_parts();
     routes
+        .merge(page::routes())
+        .merge(openapi::routes(api))
         .fallback(|| async { ServeError::NotFound("there is nothing at this address".to_owned()) })
         .method_not_allowed_fallback(|| async { ServeError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(app.settings.body_bytes))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(app), metrics::observe))
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+        // Answers have texts of clients in them: no browser is to see a page in one.
+        .layer(SetResponseHeaderLayer::if_not_present(X_CONTENT_TYPE_OPTIONS, NOSNIFF))
         .with_state(Arc::clone(app))
 }
 

@@ -13,7 +13,6 @@ use crate::evaluate::prompt::PromptFamily;
 use crate::evaluate::{Drawing, Judging, Missing, Session, Settings};
 use crate::folder::{Record, RunFolder};
 use crate::generate::Sampling;
-pub(super) use outcome::write_page;
 use progress::Shown;
 use proofloop_datasets::Problem;
 use proofloop_datasets::store::EvaluationStore;

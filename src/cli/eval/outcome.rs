@@ -2,12 +2,12 @@
 
 use super::super::exit::Exit;
 use super::super::output;
-use super::{Args, Evaluation, STORE};
+use super::{Args, Evaluation};
 use crate::evaluate::lm_eval::{self, About};
 use crate::evaluate::{Missing, PassAtK, Results, Settings, Share, samples_out};
 use crate::folder::Record;
 use crate::model::files;
-use crate::report::evaluation as page;
+use crate::report::folder::{PAGE, page_of_evaluation};
 use anyhow::Context;
 use comfy_table::{Table, presets};
 use proofloop_datasets::store::{EvaluationStore, ProblemTally};
@@ -19,7 +19,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The files of a folder that are written at the end.
 const RESULTS: &str = "results.json";
 const SAMPLES: &str = "samples.jsonl";
-const PAGE: &str = "report.html";
 
 /// Writes the files, and says what came out.
 pub(super) fn tell(evaluation: &Evaluation, args: &Args, missing: &Missing) -> anyhow::Result<Exit> {
@@ -66,37 +65,6 @@ fn ks(args: &Args, wanted: Option<u32>, store: &EvaluationStore) -> anyhow::Resu
     Ok(ks)
 }
 
-/// Writes the page of an evaluation's folder anew, to `out`.
-pub(in super::super) fn write_page(folder: &Path, out: &Path) -> anyhow::Result<()> {
-    let store = EvaluationStore::open_read_only(&folder.join(STORE))?;
-    let record: Option<Record<Settings>> = Record::read(folder)?;
-    let ks: Vec<u32> = store
-        .meta("ks")?
-        .map(|ks| ks.split(',').filter_map(|k| k.parse().ok()).collect())
-        .unwrap_or_else(|| vec![1]);
-    let wanted = store.meta("wanted")?.and_then(|wanted| wanted.parse().ok());
-    let task = store.meta("task")?.unwrap_or_default();
-    let (results, tallies) = Results::read(&store, &ks, wanted)?;
-    let html = html(folder, &store, record.as_ref(), &task, (&results, &tallies))?;
-    Ok(files::write_renamed(out, |file| file.write_all(html.as_bytes()))?)
-}
-
-fn html(
-    folder: &Path,
-    store: &EvaluationStore,
-    record: Option<&Record<Settings>>,
-    task: &str,
-    (results, tallies): (&Results, &[ProblemTally]),
-) -> anyhow::Result<String> {
-    // `.` has a name, too.
-    let whole = folder.canonicalize().unwrap_or_else(|_unreadable| folder.to_path_buf());
-    let name = whole.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let settings = record.map(toml::to_string).transpose()?.unwrap_or_default();
-    let maker = record.map_or("", |record| record.settings.maker());
-    let shown = page::Shown { name: &name, task, maker, settings: &settings, results, tallies };
-    Ok(page::html(&shown, store)?)
-}
-
 /// Gives `results.json` as it was written.
 fn write(
     folder: &Path,
@@ -120,7 +88,7 @@ fn write(
         samples_out::write(store, &names, file).map_err(std::io::Error::other)
     })
     .with_context(|| cannot(SAMPLES))?;
-    let page = html(folder, store, Some(record), task, (results, tallies))?;
+    let page = page_of_evaluation(folder, store, Some(record), task, (results, tallies))?;
     files::write_renamed(&folder.join(PAGE), |file| file.write_all(page.as_bytes()))
         .with_context(|| cannot(PAGE))?;
     Ok(text)

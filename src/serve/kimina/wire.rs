@@ -194,11 +194,10 @@ fn yes() -> bool {
 }
 
 fn text_or_number<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
-    match serde_json::Value::deserialize(reader)? {
-        serde_json::Value::String(text) => Ok(text),
-        serde_json::Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
-        other => Err(D::Error::custom(format!("`{other}` is neither a text nor a whole number"))),
-    }
+    let value = serde_json::Value::deserialize(reader)?;
+    let number = || value.as_number().filter(|number| number.is_i64() || number.is_u64());
+    let text = value.as_str().map(str::to_owned).or_else(|| number().map(ToString::to_string));
+    text.ok_or_else(|| D::Error::custom(format!("`{value}` is neither a text nor a whole number")))
 }
 
 impl CheckRequest {

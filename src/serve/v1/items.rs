@@ -14,6 +14,8 @@ use utoipa::ToSchema;
 /// What `/v1/verify` and `/v1/jobs` take.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"candidates": [{"id": "one", "kind": "lean",
+    "formal_statement": "theorem t (a : Nat) : a = a := by", "completion": "\n  rfl"}]}))]
 pub(super) struct Batch {
     /// What to judge: records as `proofloop verify` reads them, each with an `id` that no other of them has.
     #[schema(value_type = Vec<Candidates>, min_items = 1)]

@@ -2,6 +2,8 @@
 
 mod items;
 mod jobs;
+mod runs;
+mod state;
 mod toolchains;
 mod verify;
 
@@ -10,5 +12,10 @@ pub(super) use items::Item;
 use super::Routes;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().merge(verify::routes()).merge(jobs::routes()).merge(toolchains::routes())
+    Routes::new()
+        .merge(verify::routes())
+        .merge(jobs::routes())
+        .merge(toolchains::routes())
+        .merge(state::routes())
+        .merge(runs::routes())
 }

@@ -11,8 +11,8 @@ mod report;
 mod server;
 
 use super::super::exit::Exit;
-use super::super::farm::{JudgingArgs, Settings};
-use super::super::{output, serve};
+use super::super::farm::JudgingArgs;
+use super::super::output;
 use load::Load;
 use proofloop_verifiers::python::Guest;
 use report::{Goals, Row, Scenario};
@@ -172,7 +172,7 @@ impl Bench {
         if !self.wants(&[NAME]) {
             return Ok(());
         }
-        let settings: Settings = serve::patient(self.args.judging.settings(Guest::default(), None));
+        let settings = self.args.judging.settings(Guest::default(), None);
         let server = Server::with_lean(settings).await?;
         let load = Arc::new(Load::workbook(8, self.count(10_000)));
         let workers = server.workers();

@@ -1,6 +1,6 @@
 //! The server that is measured: the one of `proofloop serve`, in this process, on a port of its own.
 
-use super::super::super::{farm, serve};
+use super::super::super::{backend, farm};
 use super::client::{self, Progress, Seen};
 use super::load::Load;
 use crate::serve::backend::{Backend, Parts, ToolchainInfo};
@@ -74,11 +74,10 @@ impl Server {
             cache: Some(directory.path().join("cache")),
             // As `serve` has it where there is a REPL.
             linger: Duration::ZERO,
-            patience: serve::PATIENCE,
             ..FarmSettings::default()
         };
         let candidate_time = limits.timeout;
-        let farm_window = serve::farm_window(workers, verifier.unit_size().most);
+        let farm_window = backend::farm_window(workers, verifier.unit_size().most);
         let parts = Parts {
             farm: Farm::start(vec![verifier], &settings)?,
             snippets: Some(LeanSnippets::new(launcher, toolchain, Some(repl), limits)),
@@ -88,19 +87,20 @@ impl Server {
             farm_window,
             candidate_time,
         };
-        Self::start(parts, directory).await
+        Self::start(Backend::new(parts), workers, directory).await
     }
 
     /// One with the Lean that is installed, without a cache.
     pub(super) async fn with_lean(settings: farm::Settings) -> anyhow::Result<Self> {
-        Self::start(serve::parts(settings).await?, tempfile::tempdir()?).await
+        let (backend, workers) = backend::start(settings).await?;
+        Self::start(backend, workers, tempfile::tempdir()?).await
     }
 
-    async fn start(parts: Parts, directory: TempDir) -> anyhow::Result<Self> {
-        let settings = ServeSettings::new(directory.path().join("state"), parts.workers);
+    async fn start(backend: Backend, workers: usize, directory: TempDir) -> anyhow::Result<Self> {
+        let settings = ServeSettings::new(directory.path().join("state"), workers);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port can be had")?;
         let address = listener.local_addr()?;
-        let app = App::new(Backend::new(parts), None, settings)?;
+        let app = App::new(backend, None, settings)?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(listen::serve(listener, Arc::clone(&app), async move {
             // A sender that is gone is an end, too.
@@ -154,11 +154,7 @@ impl Server {
         // A server that has ended by itself says so below.
         let _ended_before = stop.send(());
         let stopped = serving.await?;
-        app.jobs.stop().await;
-        app.backend.cancel();
-        if let Some(app) = Arc::into_inner(app) {
-            app.backend.close().await;
-        }
+        backend::close(app).await;
         Ok(stopped == Stopped::InOrder)
     }
 }
