@@ -16,6 +16,8 @@ mod hostile;
 mod jobs;
 #[path = "serve/kimina.rs"]
 mod kimina;
+#[path = "serve/load.rs"]
+mod load;
 #[path = "serve/mcp.rs"]
 mod mcp;
 #[path = "serve/page.rs"]

@@ -47,17 +47,11 @@ impl BackendArgs {
     /// Everything that judges and is installed, and how many processes of each kind there will be.
     pub(super) async fn start(&self) -> anyhow::Result<(Backend, usize)> {
         let cache = || self.cache.clone().unwrap_or_else(|| install::home().join("cache"));
-        let mut settings = self.judging.settings(self.guest.into(), (!self.no_cache).then(cache));
-        (settings.linger, settings.patience) = (LINGER, PATIENCE);
+        let settings = self.judging.settings(self.guest.into(), (!self.no_cache).then(cache));
         if self.setup {
             self.set_up(&settings).await?;
         }
-        let parts = parts(settings).await?;
-        let workers = parts.workers;
-        for toolchain in &parts.toolchains {
-            output::say(&format!("{}: {}", toolchain.checker, toolchain.toolchain));
-        }
-        Ok((Backend::new(parts), workers))
+        start(settings).await
     }
 
     async fn set_up(&self, settings: &Settings) -> anyhow::Result<()> {
@@ -67,6 +61,22 @@ impl BackendArgs {
         setup::python(&Launcher::current_exe(), &settings.home, settings.guest).await?;
         Ok(())
     }
+}
+
+/// As [`BackendArgs::start`], from settings.
+pub(super) async fn start(mut settings: Settings) -> anyhow::Result<(Backend, usize)> {
+    (settings.linger, settings.patience) = (LINGER, PATIENCE);
+    let parts = parts(settings).await?;
+    let workers = parts.workers;
+    for toolchain in &parts.toolchains {
+        output::say(&format!("{}: {}", toolchain.checker, toolchain.toolchain));
+    }
+    Ok((Backend::new(parts), workers))
+}
+
+/// Candidates that the farm gets at once.
+pub(super) fn farm_window(workers: usize, unit_size: usize) -> usize {
+    (2 * workers * unit_size).max(64)
 }
 
 /// Ends what is still being judged.
@@ -127,7 +137,7 @@ async fn parts(mut settings: Settings) -> anyhow::Result<Parts> {
         python: python.map(|judge| (judge, limits)),
         toolchains,
         workers,
-        farm_window: (2 * workers * most).max(64),
+        farm_window: farm_window(workers, most),
         candidate_time: settings.limits.timeout,
     })
 }

@@ -91,16 +91,23 @@ pub unsafe fn one_thread_for_each_replica() {
 
 /// The log goes to standard error. A server tells of every request, one JSON object a line if it is asked for that.
 fn start_log(command: &Command) {
-    let (level, json) = match command {
-        // The MCP library tells of every message.
-        Command::Serve(args) => ("info,rmcp=warn", args.logs_json()),
-        _ => ("warn", false),
+    // The server that is measured tells as much as one in use, but not between the lines of the report.
+    let is_measured = matches!(command, Command::Bench(bench::Command::Serve(_)));
+    // The MCP library tells of every message.
+    let talks = "info,rmcp=warn";
+    let (level, json) = if let Command::Serve(args) = command {
+        (talks, args.logs_json())
+    } else {
+        (if is_measured { talks } else { "warn" }, false)
     };
+    let nameless = is_measured.then(tempfile::tempfile).and_then(Result::ok).map(std::sync::Arc::new);
     let filter = tracing_subscriber::EnvFilter::try_from_env("PROOFLOOP_LOG")
         .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    if json {
+    if let Some(file) = nameless {
+        log.with_ansi(false).with_writer(file).init();
+    } else if json {
         log.json().init();
     } else {
         log.init();

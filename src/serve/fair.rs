@@ -54,13 +54,17 @@ impl<T> Turns<T> {
 struct State {
     free: usize,
     turns: Turns<oneshot::Sender<Pass>>,
+    /// How long places were taken that are free again.
     busy: Duration,
+    /// When the places that are taken were: the times since the gate was made, added up.
+    taken_at: Duration,
 }
 
 /// The gate.
 #[derive(Debug, Clone)]
 pub struct Gate {
     places: usize,
+    made: Instant,
     state: Arc<Mutex<State>>,
 }
 
@@ -77,8 +81,9 @@ impl Gate {
     #[must_use]
     pub fn new(places: usize) -> Self {
         let places = places.max(1);
-        let state = State { free: places, turns: Turns::default(), busy: Duration::ZERO };
-        Self { places, state: Arc::new(Mutex::new(state)) }
+        let (busy, taken_at) = (Duration::ZERO, Duration::ZERO);
+        let state = State { free: places, turns: Turns::default(), busy, taken_at };
+        Self { places, made: Instant::now(), state: Arc::new(Mutex::new(state)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -91,7 +96,7 @@ impl Gate {
             let mut state = self.lock();
             if state.free > 0 {
                 state.free -= 1;
-                return self.pass();
+                return self.pass(&mut state);
             }
             let (sender, receiver) = oneshot::channel();
             state.turns.push(client, sender);
@@ -104,19 +109,28 @@ impl Gate {
         }
     }
 
-    fn pass(&self) -> Pass {
-        Pass { gate: Some(self.clone()), since: Instant::now() }
+    fn pass(&self, state: &mut State) -> Pass {
+        let since = Instant::now();
+        state.taken_at += since - self.made;
+        Pass { gate: Some(self.clone()), since }
     }
 
     /// Gives a place to the next one that still waits, or keeps it.
-    fn give_back(&self, busy: Duration) {
-        self.lock().busy += busy;
-        let mut pass = self.pass();
+    fn give_back(&self, since: Instant) {
+        let mut pass = {
+            let mut state = self.lock();
+            state.busy += since.elapsed();
+            state.taken_at -= since - self.made;
+            self.pass(&mut state)
+        };
         loop {
             let next = {
                 let mut state = self.lock();
                 let next = state.turns.next();
-                state.free += usize::from(next.is_none());
+                if next.is_none() {
+                    state.free += 1;
+                    state.taken_at -= pass.since - self.made;
+                }
                 next
             };
             let Some(next) = next else {
@@ -149,17 +163,19 @@ impl Gate {
         self.lock().turns.length
     }
 
-    /// How long all places together have been taken, those that still are left out.
+    /// How long all places together have been taken.
     #[must_use]
     pub fn busy(&self) -> Duration {
-        self.lock().busy
+        let state = self.lock();
+        let taken = u32::try_from(self.places - state.free).unwrap_or(u32::MAX);
+        state.busy + (self.made.elapsed() * taken).saturating_sub(state.taken_at)
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         if let Some(gate) = self.gate.take() {
-            gate.give_back(self.since.elapsed());
+            gate.give_back(self.since);
         }
     }
 }
@@ -202,6 +218,29 @@ mod tests {
             place += 1;
         }
         assert!(place <= 1, "it came after {place} others");
+    }
+
+    #[tokio::test]
+    async fn time_is_counted_while_places_are_taken() {
+        let gate = Gate::new(2);
+        let (first, second) = (gate.enter("a").await, gate.enter("b").await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let both = gate.busy();
+        assert!(both >= Duration::from_millis(40), "{both:?}");
+        drop(first);
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { [gate.enter("c").await, gate.enter("d").await] }
+        });
+        while gate.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(second);
+        drop(waiting.await.expect("no panic"));
+        let all = gate.busy();
+        assert!(all >= both, "{all:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(gate.busy(), all, "nothing is counted where nothing is taken");
     }
 
     #[tokio::test]

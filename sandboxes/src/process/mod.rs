@@ -22,7 +22,7 @@ mod spawner;
 pub use helper::enter_if_child;
 pub use launcher::Launcher;
 pub use outcome::{Captured, Finished, Outcome, StartError, Usage};
-pub use own::own_cpu;
+pub use own::{own_cpu, own_thread_cpu};
 pub use policy::{
     Layer, LayerState, Network, OUTPUT_HARD_STOP_FACTOR, PRIVATE_TMP_BYTES, Policy, Program, Protection,
 };

@@ -13,3 +13,11 @@ use nix::time::{ClockId, clock_gettime};
 pub fn own_cpu() -> io::Result<Duration> {
     Ok(Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?))
 }
+
+/// User + system time of the calling thread since it began.
+///
+/// # Errors
+/// The kernel has no such clock.
+pub fn own_thread_cpu() -> io::Result<Duration> {
+    Ok(Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?))
+}

@@ -7,6 +7,7 @@ mod nano;
 mod python;
 mod selection;
 mod selfplay;
+mod serve;
 mod torch;
 mod train;
 mod verify;
@@ -28,6 +29,11 @@ pub(super) enum Command {
     Selection(selection::Args),
     /// Self-play beside its baselines and ablations, from the same model and with as many candidates
     Selfplay(Box<selfplay::Args>),
+    /// The server under load: what it adds to the work of its workers, and what it does when they fail
+    Serve(Box<serve::Args>),
+    /// The REPL that the server is measured with
+    #[command(hide = true)]
+    FakeRepl,
 }
 
 /// Runs the command.
@@ -39,5 +45,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Generate(args) => generate::run(args).await,
         Command::Selection(args) => selection::run(args).await,
         Command::Selfplay(args) => selfplay::run(*args).await,
+        Command::Serve(args) => serve::run(*args).await,
+        Command::FakeRepl => serve::fake_repl::run().map(|()| Exit::Success),
     }
 }

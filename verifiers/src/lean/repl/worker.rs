@@ -11,6 +11,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
+/// The kernel counts CPU time in hundredths of a second: calls that are shorter could not be told apart, and to ask what
+/// each of them has used would cost more than a short one itself.
+const ACCOUNT_TICK: Duration = Duration::from_millis(10);
+
 /// Limits of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplSettings {
@@ -66,8 +70,8 @@ pub struct ReplOutcome {
 /// What one call has cost its process, and what the process was confined by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ran {
-    /// CPU time of the process since the call before it; the first call bears the start, and the first call under a
-    /// header the header.
+    /// CPU time of the process since the account before it; the first call bears the start, and the first call under a
+    /// header the header. Accounts are 10 ms apart or more: of calls in between, a later one bears the time.
     pub cpu: Duration,
     /// The most memory that the process has used so far, in bytes.
     pub peak_memory_bytes: u64,
@@ -288,6 +292,7 @@ impl<S: ReplSource> ReplWorker<S> {
             uses: 0,
             output_bytes: 0,
             used: Usage::default(),
+            accounted: None,
             questions,
         })
     }
@@ -341,8 +346,10 @@ struct Live<Io> {
     next_env: u64,
     uses: u32,
     output_bytes: u64,
-    /// What it had used after the last call.
+    /// What it had used at the last account.
     used: Usage,
+    /// When that was.
+    accounted: Option<Instant>,
     questions: Questions,
 }
 
@@ -391,8 +398,11 @@ impl<Io: ReplIo> Live<Io> {
     /// What was used since the last account.
     async fn account(&mut self) -> Ran {
         let before = self.used;
-        // A process that has died since says so at the next call.
-        self.used = self.io.usage().await.unwrap_or(before);
+        if self.accounted.is_none_or(|at| at.elapsed() >= ACCOUNT_TICK) {
+            // A process that has died since says so at the next call.
+            self.used = self.io.usage().await.unwrap_or(before);
+            self.accounted = Some(Instant::now());
+        }
         ran(before, self.used, self.io.protection())
     }
 
