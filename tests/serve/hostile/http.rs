@@ -26,7 +26,7 @@ fn requests() -> Vec<(&'static str, Value)> {
         ("/v1/verify", batch.clone()),
         ("/v1/jobs", batch),
         ("/api/check", json!({"snippets": [snippet, {"id": "t", "code": ""}], "timeout": 30, "debug": false, "reuse": true, "infotree": "original"})),
-        ("/api/check/", json!({"snippets": [snippet], "timeout": 0, "debug": true, "reuse": null, "infotree": null})),
+        ("/api/check/", json!({"snippets": [snippet], "timeout": 0, "debug": true, "reuse": false, "infotree": null})),
         ("/verify", json!({"codes": [{"custom_id": 1, "proof": "#check 1"}, {"custom_id": "b", "code": "x", "proof": null}], "timeout": 60, "infotree_type": "full", "disable_cache": true})),
         ("/one_pass_verify_batch", json!({"codes": [{"custom_id": "x", "code": "theorem t : 1 = 1 := rfl"}], "timeout": 300})),
         ("/run_code", json!({"code": "print(1)", "language": "python", "compile_timeout": 1, "run_timeout": 0.5, "memory_limit_MB": 64, "stdin": "", "files": {"a": "eA=="}, "fetch_files": ["a"]})),
