@@ -223,7 +223,8 @@ async fn the_description_of_the_api_is_whole() {
                     "{method} {path}: {tag} has no description"
                 );
             }
-            let wants_key = !["/healthz", "/readyz", "/metrics", "/health", "/v1/ping"].contains(&path.as_str());
+            let wants_key =
+                !["/healthz", "/readyz", "/metrics", "/health", "/v1/ping"].contains(&path.as_str());
             assert_eq!(operation["security"].is_array(), wants_key, "{method} {path}");
         }
     }
