@@ -40,7 +40,8 @@ async fn the_state_says_what_was_done() {
     // The farm tells its state when it has answered.
     let mut state = server.get("/v1/state").await.json();
     let deadline = Instant::now() + PATIENT;
-    while state["farm"]["verdicts"] != json!({"accepted": 1, "rejected": 1}) || state["items_under_way"] != 0 {
+    while state["farm"]["verdicts"] != json!({"accepted": 1, "rejected": 1}) || state["items_under_way"] != 0
+    {
         assert!(Instant::now() < deadline, "{state}");
         state = server.get("/v1/state").await.json();
     }
