@@ -129,7 +129,8 @@ pub(super) fn open_routes() -> Routes {
 }
 
 /// The server lives.
-#[utoipa::path(get, path = "/v1/ping", tag = "sandbox-fusion", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/v1/ping", tag = "sandbox-fusion",
+    responses((status = 200, body = String, content_type = "application/json")))]
 async fn ping() -> Json<&'static str> {
     Json("pong")
 }

@@ -16,7 +16,6 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldFault {
     /// The way to it, from `body` on: names of fields, and positions in lists.
-    #[schema(value_type = Vec<Object>)]
     pub loc: Vec<Step>,
     /// What is wrong with it.
     pub msg: String,
@@ -26,7 +25,7 @@ pub struct FieldFault {
 }
 
 /// A step of the way to a field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Step {
     /// Into the field of this name.

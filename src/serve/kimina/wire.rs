@@ -176,6 +176,7 @@ pub(super) struct TimedReply {
 
 /// A server that answers.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KiminaHealth)]
 pub(super) struct Health {
     /// `ok`.
     pub(super) status: &'static str,

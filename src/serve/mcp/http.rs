@@ -9,13 +9,15 @@ use crate::serve::{App, Client, Routes, ServeError};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Full, Limited};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::{Map, Value};
 use std::sync::Arc;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 /// More than any word of the library about what is wrong with a request.
@@ -25,10 +27,28 @@ pub(in crate::serve) fn routes() -> Routes {
     Routes::new().routes(routes!(mcp))
 }
 
+/// A message, for the description of the API; the library reads it.
+#[derive(ToSchema)]
+#[schema(as = McpMessage, example = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))]
+#[expect(dead_code, reason = "only its description is used")]
+struct Message {
+    /// The version of JSON-RPC.
+    #[schema(pattern = r"^2\.0$")]
+    jsonrpc: String,
+    /// Names a request in its answer; a notification has none.
+    #[schema(required = false)]
+    id: u64,
+    /// `initialize`, `tools/list`, `tools/call`, …
+    method: String,
+    /// What the method takes.
+    #[schema(required = false)]
+    params: Map<String, Value>,
+}
+
 /// For agents: Model Context Protocol, streamable HTTP, without sessions. The tools are `verify_lean`, `run_python` and
 /// `lean_diagnostics`. Requests of pages of another origin are refused.
 #[utoipa::path(post, path = "/mcp", tag = "mcp",
-    request_body(content = Value, description = "A JSON-RPC message of MCP"),
+    request_body = Message,
     responses(
         (status = 200, description = "The JSON-RPC answer", body = Value),
         (status = 202, description = "A notification was taken"),
@@ -44,8 +64,10 @@ async fn mcp(
 ) -> Result<Response, ServeError> {
     let only_this_machine = app.keys.is_none() && app.settings.listen.ip().is_loopback();
     origin::check(request.headers(), only_this_machine)?;
-    let (head, sent) = request.into_parts();
+    let (mut head, sent) = request.into_parts();
     let bytes = body(Request::from_parts(head.clone(), sent), &app).await?;
+    // Clients of the protocol say that they take both, and curl says nothing. What comes is always JSON.
+    head.headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
