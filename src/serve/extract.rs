@@ -3,9 +3,10 @@
 use super::App;
 use super::error::ServeError;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -52,6 +53,21 @@ pub(super) async fn body(request: Request, app: &Arc<App>) -> Result<Bytes, Serv
             StatusCode::PAYLOAD_TOO_LARGE => ServeError::TooLarge { limit_bytes: app.settings.body_bytes },
             _ => ServeError::Invalid("the body did not arrive whole".to_owned()),
         })
+}
+
+/// What a path names, as text.
+#[derive(Debug, Clone)]
+pub(super) struct PathText(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = ServeError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ServeError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_not_utf8| ServeError::NotFound("there is nothing at this address".to_owned()))?;
+        Ok(Self(text))
+    }
 }
 
 fn is_json(kind: &str) -> bool {

@@ -232,12 +232,11 @@ mod tests {
     use proofloop_verifiers::verdict::{Assurance, Checker, Usage};
 
     fn parts(code: &str) -> Option<(String, String, String)> {
-        match convert(code)?.candidate {
-            Candidate::Lean(LeanCandidate::Completion { header, statement, completion }) => {
-                Some((header, statement, completion))
-            }
-            other => panic!("{other:?} is no completion"),
-        }
+        let candidate = convert(code)?.candidate;
+        let Candidate::Lean(LeanCandidate::Completion { header, statement, completion }) = candidate else {
+            panic!("{candidate:?} is no completion");
+        };
+        Some((header, statement, completion))
     }
 
     #[test]

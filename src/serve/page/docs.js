@@ -63,13 +63,16 @@ function withProperties(part) {
   return [...forms(schema), ...values].map(withProperties).find(Boolean);
 }
 
-function tree(part, depth = 0, above = []) {
+/** The parts of a schema; of one that is sent, what must be there is marked and comes first. */
+function tree(part, isSent = false, depth = 0, above = []) {
   const schema = withProperties(part);
   if (!schema || above.includes(schema)) return null;
-  const rows = Object.entries(schema.properties).map(([name, property]) => {
+  const isNeeded = name => isSent && !!schema.required?.includes(name);
+  const all = Object.entries(schema.properties).sort(([a], [b]) => isNeeded(b) - isNeeded(a));
+  const rows = all.map(([name, property]) => {
     const about = [property, resolve(property), ...forms(resolve(property))].map(one => one.description).find(Boolean);
-    const below = tree(property, depth + 1, [...above, schema]);
-    const must = schema.required?.includes(name) ? el("span.must", " required") : null;
+    const below = tree(property, isSent, depth + 1, [...above, schema]);
+    const must = isNeeded(name) ? el("span.must", " required") : null;
     const inner = below && (depth + 1 < DEPTH ? below : el("details", el("summary", "its parts"), below));
     return el("li", el("code", name), " ", el("span.type", type(property)), must, ...said(about), inner);
   });
@@ -125,7 +128,7 @@ function details(path, method, operation, parameters) {
     parts.push(el("h3", "Parameters"), el("ul.schema", ...rows));
   }
   for (const [kind, { schema }] of Object.entries(body?.content ?? {})) {
-    parts.push(el("h3", "Body ", el("span.note", `${kind}, ${type(schema)}`)), tree(schema) ?? "");
+    parts.push(el("h3", "Body ", el("span.note", `${kind}, ${type(schema)}`)), tree(schema, true) ?? "");
   }
   parts.push(el("h3", "Answers"), answers(operation), el("h3", "Try it"), form(path, method, parameters, body));
   return parts;

@@ -90,8 +90,9 @@ mod tests {
     fn what_a_page_loads_is_there() {
         let addresses: Vec<&str> = ASSETS.iter().map(|asset| asset.address).collect();
         for asset in ASSETS {
-            let loads =
-                |words: &'static str| asset.text.split(words).skip(1).filter_map(|rest| rest.split('"').next());
+            let loads = |words: &'static str| {
+                asset.text.split(words).skip(1).filter_map(|rest| rest.split('"').next())
+            };
             for address in loads("=\"/page/").chain(loads("from \"/page/")) {
                 assert!(
                     addresses.contains(&format!("/page/{address}").as_str()),

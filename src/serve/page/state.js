@@ -237,5 +237,6 @@ function begin() {
 
 for (const { style, name } of SERIES) byId("legend").append(el("span.key", el(`i.${style}`), name));
 document.addEventListener("visibilitychange", poll);
+addEventListener("resize", () => before && chart(before.now));
 document.addEventListener("key-given", begin);
 begin();

@@ -26,7 +26,7 @@ const VERDICTS = {
 };
 const ASSURANCES = {
   tested: "Every test passed, in an interpreter that the program's code never entered.",
-  elaborated: "No error, no sorry, and the theorem has the pinned statement's type.",
+  elaborated: "No error and no sorry.",
   audited: "No error, no sorry, and the axioms that it rests on are within the policy, computed outside its reach.",
   kernel: "Besides, another kernel in another process has checked the terms again.",
 };
@@ -79,6 +79,7 @@ function unmark() {
 /** Selects a line of the text, in view. */
 function jump(line) {
   const lines = editor.value.split("\n");
+  if (line > lines.length) return;
   const start = lines.slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0);
   const height = parseFloat(getComputedStyle(editor).lineHeight);
   editor.focus();
@@ -135,9 +136,10 @@ async function judge() {
   busy(true);
   show("", el("div.head", el("span.badge", "Judging …"), hush(clock)));
   try {
-    const body = JSON.stringify({ candidates: [candidate()] });
+    const judged = candidate();
+    const body = JSON.stringify({ candidates: [judged] });
     const answer = await json("/v1/verify", { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: mine.signal });
-    report(answer.results[0]);
+    report(answer.results[0], judged);
   } catch (error) {
     if (mine !== asked) return;
     if (mine.signal.aborted) show("limit", head("Stopped", "", "It was given up before there was a verdict."));
@@ -175,27 +177,30 @@ function head(badge, second, sentence) {
   return el("div.head", el("span.badge", badge), second ? el("span.second", second) : null, sentence ? el("p", sentence) : null);
 }
 
-function report(result) {
+function report(result, judged) {
   if (typeof result.error === "string") return show("limit", head("Not judged", "", result.error));
   const [style, sentence] = own(VERDICTS, result.verdict) ?? ["limit", ""];
   const second = result.assurance ?? result.reason ?? "";
   const words = own(ASSURANCES, result.assurance) ?? own(REASONS, result.reason) ?? sentence;
-  for (const { line, severity } of result.messages) {
+  const pinned = result.verdict === "accepted" && judged.formal_statement ? " What it proves is the pinned statement." : "";
+  // Who has gone on writing has other lines there now.
+  const isThere = editor.value === judged.code;
+  for (const { line, severity } of isThere ? result.messages : []) {
     const worst = [marks.get(line), severity].includes("error") ? "error" : severity;
     if (line) marks.set(line, worst);
   }
   number();
-  show(style, head(result.verdict, second, words), messages(result.messages), facts(result));
+  show(style, head(result.verdict, second, words + pinned), messages(result.messages, judged.code, isThere), facts(result));
 }
 
-function messages(all) {
+function messages(all, code, isThere) {
   if (!all.length) return "";
-  const lines = editor.value.split("\n");
+  const lines = code.split("\n");
   const one = ({ line, column, severity, text }) => {
     const quoted = line ? lines[line - 1] : undefined;
     const where = line ? `line ${line}${column === null ? "" : `:${column + 1}`}` : "";
-    const place = quoted === undefined ? where : el("button", where);
-    if (quoted !== undefined) {
+    const place = quoted === undefined || !isThere ? where : el("button", where);
+    if (place !== where) {
       place.type = "button";
       place.addEventListener("click", () => jump(line));
     }
@@ -227,6 +232,9 @@ function choose(value) {
 }
 
 function fill({ kind, code = "", statement = "", tests = "" }) {
+  asked?.abort();
+  asked = null;
+  busy(false);
   choose(kind === "python" ? "python" : "lean");
   editor.value = code;
   byId("statement").value = statement;

@@ -2,10 +2,10 @@
 
 use super::items::{Batch, Item, json};
 use crate::serve::error::ErrorBody;
-use crate::serve::extract::JsonBody;
+use crate::serve::extract::{JsonBody, PathText};
 use crate::serve::jobs::Asked;
 use crate::serve::{App, Client, Routes, ServeError};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -148,7 +148,7 @@ async fn list(
 async fn look(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
 ) -> Result<Json<JobBody>, ServeError> {
     Ok(Json(own_job(&app, &client, id).await?.into()))
 }
@@ -159,7 +159,7 @@ async fn look(
 async fn cancel(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
 ) -> Result<Json<JobBody>, ServeError> {
     let job = own_job(&app, &client, id).await?;
     let job = app.jobs.cancel(job.id).await?.ok_or(ServeError::Internal)?;
@@ -176,7 +176,7 @@ async fn cancel(
 async fn results(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, ServeError> {
     let Query(page) = page.map_err(|rejection| ServeError::Invalid(rejection.body_text()))?;

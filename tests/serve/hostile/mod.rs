@@ -85,6 +85,7 @@ impl Place {
                 toolchains: Vec::new(),
                 workers: 1,
                 farm_window: 8,
+                candidate_time: Duration::from_secs(60),
             };
             App::new(Backend::new(parts), keys, settings).expect("a directory for jobs")
         };
