@@ -1,5 +1,11 @@
 //! `proofloop serve` as its clients use it: over HTTP, and from other programs.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says what it skips, where its pictures are, and what the server has said"
+)]
+
 #[path = "serve/browser.rs"]
 mod browser;
 #[path = "serve/clients.rs"]

@@ -115,7 +115,8 @@ fn documents() -> [(&'static str, String); 2] {
 
 #[test]
 fn the_flags_that_are_written_about_are_there() {
-    let help = |command: &str| both(&Command::new(PROGRAM).args([command, "--help"]).output().expect("starts"));
+    let help =
+        |command: &str| both(&Command::new(PROGRAM).args([command, "--help"]).output().expect("starts"));
     let there = format!("{}{}", help("serve"), help("mcp"));
     let known: BTreeSet<&str> = there.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
     for (name, text) in documents() {
@@ -196,7 +197,9 @@ fn systemd_reads_the_unit() {
 
 #[test]
 fn kubernetes_knows_every_field_of_the_manifest() {
-    let Some(packages) = packages("python-kubernetes", include_str!("kubernetes-requirements.txt")) else { return };
+    let Some(packages) = packages("python-kubernetes", include_str!("kubernetes-requirements.txt")) else {
+        return;
+    };
     let code = "import sys; from kubernetes_validate.__main__ import main; sys.exit(main())";
     let mut command = Command::new("python3");
     command.args(["-c", code, "--strict"]).arg(path("deploy/kubernetes.yaml")).env("PYTHONPATH", packages);
@@ -208,9 +211,15 @@ fn kubernetes_knows_every_field_of_the_manifest() {
 
 #[test]
 fn what_these_tests_read_is_read_right() {
-    assert_eq!(unit_command("A=b\nExecStart=x serve \\\n  --a 1 \\\n  --b\nC=d"), ["x", "serve", "--a", "1", "--b"]);
+    assert_eq!(
+        unit_command("A=b\nExecStart=x serve \\\n  --a 1 \\\n  --b\nC=d"),
+        ["x", "serve", "--a", "1", "--b"]
+    );
     assert_eq!(instruction("CMD [\"no\"]\nCMD [\"a\", \"b\"]", "CMD"), ["a", "b"]);
-    assert_eq!(manifest_arguments("            args:\n    - --a=1\n    - --b\n  ports:\n   - x"), ["--a=1", "--b"]);
+    assert_eq!(
+        manifest_arguments("            args:\n    - --a=1\n    - --b\n  ports:\n   - x"),
+        ["--a=1", "--b"]
+    );
     assert_eq!(value_of(&["--a", "--b=2"], "--b"), "2");
     assert_eq!(quoted("x `a b` y `c`").collect::<Vec<_>>(), ["a b", "c"]);
 }

@@ -56,17 +56,18 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A number of `/metrics`, for instance `gate_taken{gate="snippets"}`.
-async fn metric(server: &Server, name: &str) -> f64 {
+async fn metric(server: &Server, name: &str) -> u64 {
     let text = server.get("/metrics").await.text;
-    let line = text.lines().find_map(|line| line.strip_prefix("proofloop_")?.strip_prefix(name)?.strip_prefix(' '));
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("proofloop_")?.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no `{name}`: {text}"))
 }
 
-async fn taken(server: &Server) -> f64 {
+async fn taken(server: &Server) -> u64 {
     metric(server, "gate_taken{gate=\"snippets\"}").await
 }
 
-async fn waiting(server: &Server) -> f64 {
+async fn waiting(server: &Server) -> u64 {
     metric(server, "gate_waiting{gate=\"snippets\"}").await
 }
 
@@ -76,7 +77,10 @@ fn snippet(id: usize, wish: &str) -> Value {
 
 fn check(server: &Server, snippets: &[Value], timeout: u64) -> RequestBuilder {
     let body = json!({"snippets": snippets, "timeout": timeout});
-    server.request(Method::POST, "/api/check").header("content-type", "application/json").body(body.to_string())
+    server
+        .request(Method::POST, "/api/check")
+        .header("content-type", "application/json")
+        .body(body.to_string())
 }
 
 fn class(result: &Value) -> &'static str {
@@ -133,25 +137,25 @@ async fn one_snippet_does_not_wait_for_another_clients_two_thousand() {
     let server = Server::with_fake_repl(&["--jobs", "1", "--trust-forwarded"]);
     let many: Vec<Value> = (0..2000).map(|id| snippet(id, "-- fake:late")).collect();
     let flood = tokio::spawn(check(&server, &many, 60).header("x-forwarded-for", "10.0.0.1").send());
-    until("the flood waits", async || waiting(&server).await > 1900.0).await;
+    until("the flood waits", async || waiting(&server).await > 1900).await;
     let one = send(check(&server, &[snippet(0, "")], 60).header("x-forwarded-for", "10.0.0.2")).await;
     assert_eq!(one.status, 200, "{}", one.text);
     assert_eq!(class(&one.json()["results"][0]), "fine");
-    assert!(waiting(&server).await > 1000.0, "it was answered after the flood");
+    assert!(waiting(&server).await > 1000, "it was answered after the flood");
     flood.abort();
     // Nobody waits for the flood any more, so nothing of it goes on.
-    until("the flood is forgotten", async || waiting(&server).await + taken(&server).await == 0.0).await;
+    until("the flood is forgotten", async || waiting(&server).await + taken(&server).await == 0).await;
 }
 
 #[tokio::test]
 async fn what_nobody_waits_for_ends() {
     let server = Server::with_fake_repl(&["--jobs", "1"]);
     let hanging = tokio::spawn(check(&server, &[snippet(0, "-- fake:hang")], 600).send());
-    until("it hangs", async || taken(&server).await == 1.0 && descendants(server.pid()).len() == 3).await;
+    until("it hangs", async || taken(&server).await == 1 && descendants(server.pid()).len() == 3).await;
     let running = descendants(server.pid());
     hanging.abort();
     until("its process has ended", async || !running.iter().any(is_there)).await;
-    assert_eq!(taken(&server).await, 0.0);
+    assert_eq!(taken(&server).await, 0);
     let next = send(check(&server, &[snippet(1, "")], 60)).await;
     assert_eq!(class(&next.json()["results"][0]), "fine");
 }
@@ -161,15 +165,13 @@ async fn a_server_that_is_told_to_stop_answers_what_is_under_way() {
     let mut server = Server::with_fake_repl(&["--jobs", "1", "--grace", "2min"]);
     let several: Vec<Value> = (0..8).map(|id| snippet(id, "-- fake:late")).collect();
     let under_way = tokio::spawn(send(check(&server, &several, 60)));
-    until("they are under way", async || taken(&server).await == 1.0).await;
+    until("they are under way", async || taken(&server).await == 1).await;
     let running = descendants(server.pid());
     server.signal(libc::SIGTERM);
-    until("no new connection is taken", async || {
-        match check(&server, &[snippet(9, "")], 60).send().await {
-            Ok(response) if response.status() == 503 => response.headers().contains_key("retry-after"),
-            Ok(response) => panic!("{}", response.status()),
-            Err(refused) => refused.is_connect(),
-        }
+    until("no new connection is taken", async || match check(&server, &[snippet(9, "")], 60).send().await {
+        Ok(response) if response.status() == 503 => response.headers().contains_key("retry-after"),
+        Ok(response) => panic!("{}", response.status()),
+        Err(refused) => refused.is_connect(),
     })
     .await;
     let answer = under_way.await.expect("no panic");
@@ -184,7 +186,7 @@ async fn a_server_that_is_told_to_stop_answers_what_is_under_way() {
 async fn a_server_whose_grace_is_over_says_so_and_leaves_nothing_behind() {
     let mut server = Server::with_fake_repl(&["--jobs", "1", "--grace", "500ms"]);
     let hanging = tokio::spawn(check(&server, &[snippet(0, "-- fake:hang")], 600).send());
-    until("it hangs", async || taken(&server).await == 1.0 && descendants(server.pid()).len() == 3).await;
+    until("it hangs", async || taken(&server).await == 1 && descendants(server.pid()).len() == 3).await;
     let running = descendants(server.pid());
     server.signal(libc::SIGTERM);
     assert_eq!(server.wait(PATIENT), Some(3));
@@ -195,15 +197,17 @@ async fn a_server_whose_grace_is_over_says_so_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn too_much_of_one_client_is_told_when_to_come_back() {
     let server = Server::with_fake_repl(&["--jobs", "1", "--client-items", "5", "--trust-forwarded"]);
-    let asked = |client: &str, snippets: &[Value]| check(&server, snippets, 600).header("x-forwarded-for", client.to_owned());
+    let asked = |client: &str, snippets: &[Value]| {
+        check(&server, snippets, 600).header("x-forwarded-for", client.to_owned())
+    };
     let hanging: Vec<Value> = (0..5).map(|id| snippet(id, "-- fake:hang")).collect();
     let hanging = tokio::spawn(asked("10.0.0.1", &hanging).send());
-    until("they are under way", async || taken(&server).await == 1.0).await;
+    until("they are under way", async || taken(&server).await == 1).await;
     let refused = send(asked("10.0.0.1", &[snippet(9, "")])).await;
     assert_eq!(refused.status, 429, "{}", refused.text);
     assert_eq!(refused.headers["retry-after"], "1");
     let other = tokio::spawn(asked("10.0.0.2", &[snippet(9, "")]).send());
-    until("another client's waits for its turn", async || waiting(&server).await == 5.0).await;
+    until("another client's waits for its turn", async || waiting(&server).await == 5).await;
     hanging.abort();
     assert_eq!(other.await.expect("no panic").expect("an answer").status(), 200);
 
@@ -214,7 +218,8 @@ async fn too_much_of_one_client_is_told_when_to_come_back() {
     let mut refused = 0;
     for answer in futures_util::future::join_all(statuses).await {
         if answer.status == 429 {
-            let seconds: u64 = answer.headers["retry-after"].to_str().expect("text").parse().expect("seconds");
+            let seconds: u64 =
+                answer.headers["retry-after"].to_str().expect("text").parse().expect("seconds");
             assert!((1..=2).contains(&seconds), "{seconds}");
             refused += 1;
         }

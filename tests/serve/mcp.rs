@@ -1,7 +1,10 @@
 //! MCP: whole conversations over standard input and over HTTP, with messages written by hand, and with the protocol's own
 //! Python client.
 
-#![expect(clippy::disallowed_methods, reason = "an agent starts the program, and a client for Python is one of its own")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an agent starts the program, and a client for Python is one of its own"
+)]
 
 use crate::common::{Answer, PATIENT, Server, fake_repl, send};
 use reqwest::Method;
@@ -114,7 +117,8 @@ async fn whole_session(mut ask: impl AsyncFnMut(&Value) -> Value) {
 }
 
 async fn verdicts(ask: &mut impl AsyncFnMut(&Value) -> Value) {
-    let proof = |completion: &str| json!({"formal_statement": "theorem t : 1 = 1 := by", "completion": completion});
+    let proof =
+        |completion: &str| json!({"formal_statement": "theorem t : 1 = 1 := by", "completion": completion});
     let accepted = ask(&call(2, "verify_lean", &proof("\n  rfl"))).await;
     assert_eq!(accepted["result"]["structuredContent"]["verdict"], "accepted", "{accepted}");
     assert_eq!(accepted["result"]["structuredContent"]["assurance"], "elaborated", "{accepted}");
@@ -122,7 +126,11 @@ async fn verdicts(ask: &mut impl AsyncFnMut(&Value) -> Value) {
     assert!(text(&accepted).starts_with("verdict: accepted\n"), "{accepted}");
     let rejected = ask(&call(3, "verify_lean", &proof("\n  no_such_tactic"))).await;
     let told = &rejected["result"]["structuredContent"];
-    assert_eq!((&told["verdict"], &told["reason"]), (&json!("rejected"), &json!("elaboration-error")), "{rejected}");
+    assert_eq!(
+        (&told["verdict"], &told["reason"]),
+        (&json!("rejected"), &json!("elaboration-error")),
+        "{rejected}"
+    );
     assert_eq!(told["messages"][0]["line"], 2, "{rejected}");
     assert_eq!(rejected["result"]["isError"], false, "a rejection is an answer: {rejected}");
     assert!(text(&rejected).contains("error at 2:2: unknown tactic"), "{rejected}");
@@ -142,11 +150,13 @@ async fn verdicts(ask: &mut impl AsyncFnMut(&Value) -> Value) {
 }
 
 async fn programs(ask: &mut impl AsyncFnMut(&Value) -> Value) {
-    let ran = ask(&call(10, "run_python", &json!({"code": "print(int(input()) + 1)", "stdin": "41\n"}))).await;
+    let ran =
+        ask(&call(10, "run_python", &json!({"code": "print(int(input()) + 1)", "stdin": "41\n"}))).await;
     let told = &ran["result"]["structuredContent"];
     assert_eq!(told["stdout"], "42\n", "{ran}");
     assert_eq!((&told["ended"], &told["exit_status"]), (&json!("exited"), &json!(0)), "{ran}");
-    let raised = ask(&call(11, "run_python", &json!({"code": "print('x' * 100_000)\nraise ValueError('no')"}))).await;
+    let raised =
+        ask(&call(11, "run_python", &json!({"code": "print('x' * 100_000)\nraise ValueError('no')"}))).await;
     let told = &raised["result"]["structuredContent"];
     assert_eq!((&told["exit_status"], &told["stdout_cut"]), (&json!(1), &json!(true)), "{raised}");
     assert!(text(&raised).contains("ValueError: no"), "{raised}");
@@ -189,7 +199,8 @@ fn post(server: &Server, body: impl Into<reqwest::Body>) -> reqwest::RequestBuil
 async fn a_whole_session_over_http() {
     let server = Server::with_fake_repl(&[]);
     whole_session(async |message| {
-        let answer = send(post(&server, message.to_string()).header("mcp-protocol-version", "2025-06-18")).await;
+        let answer =
+            send(post(&server, message.to_string()).header("mcp-protocol-version", "2025-06-18")).await;
         assert!(answer.status == 200 || answer.status == 404, "{answer:?}");
         answer.json()
     })
@@ -234,7 +245,8 @@ fn who_is_no_agent_is_told_so() {
 #[test]
 fn what_is_given_up_ends() {
     let mut stdio = Agent::begun(&["--jobs", "1"]);
-    let hanging = json!({"formal_statement": "theorem h : 1 = 1 := by", "completion": "\n  rfl -- fake:hang"});
+    let hanging =
+        json!({"formal_statement": "theorem h : 1 = 1 := by", "completion": "\n  rfl -- fake:hang"});
     stdio.tell(&call(1, "verify_lean", &hanging));
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
     std::thread::sleep(Duration::from_millis(300));
@@ -242,7 +254,10 @@ fn what_is_given_up_ends() {
     // The one worker had a minute for it.
     let proof = json!({"formal_statement": "theorem t : 1 = 1 := by", "completion": "\n  rfl"});
     let next = stdio.ask(&call(2, "verify_lean", &proof));
-    assert_eq!((&next["id"], &next["result"]["structuredContent"]["verdict"]), (&json!(2), &json!("accepted")));
+    assert_eq!(
+        (&next["id"], &next["result"]["structuredContent"]["verdict"]),
+        (&json!(2), &json!("accepted"))
+    );
     stdio.tell(&call(3, "verify_lean", &hanging));
     assert_eq!(stdio.end().1.code(), Some(0), "with a call under way");
 }
@@ -276,7 +291,11 @@ async fn what_http_refuses() {
         (plain(&ping).header("content-type", "application/json"), 400, "protocol"),
         (plain(&ping).header("accept", "application/json, text/event-stream"), 400, "protocol"),
         (post(&server, "x".repeat(20_000)), 413, "too-large"),
-        (server.request(Method::GET, "/mcp").header("accept", "text/event-stream"), 405, "method-not-allowed"),
+        (
+            server.request(Method::GET, "/mcp").header("accept", "text/event-stream"),
+            405,
+            "method-not-allowed",
+        ),
         (server.request(Method::DELETE, "/mcp"), 405, "method-not-allowed"),
     ] {
         let answer: Answer = send(request).await;
@@ -316,7 +335,12 @@ async fn keys_and_limits_hold_for_agents_too() {
 fn python_client(arguments: &[&str]) -> Option<String> {
     let packages = crate::python::packages("python-mcp", include_str!("mcp-requirements.txt"))?;
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/serve/mcp_client.py");
-    let ran = Command::new("python3").arg(script).args(arguments).env("PYTHONPATH", packages).output().expect("runs");
+    let ran = Command::new("python3")
+        .arg(script)
+        .args(arguments)
+        .env("PYTHONPATH", packages)
+        .output()
+        .expect("runs");
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{out}\n{err}");
     Some(out.into_owned())

@@ -22,7 +22,15 @@ pub(crate) fn packages(name: &str, requirements: &str) -> Option<PathBuf> {
     std::fs::write(&list, requirements).expect("written");
     let target = work.path().join("packages");
     let pip = Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-conflicts", "--target"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-warn-conflicts",
+            "--target",
+        ])
         .arg(&target)
         .arg("-r")
         .arg(&list)

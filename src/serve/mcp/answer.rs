@@ -216,7 +216,13 @@ pub(super) fn of_judgement(judgement: &Judgement) -> Answer {
         .collect();
     let assurance = match &judgement.verdict {
         Verdict::Accepted { assurance } => name(assurance),
-        _other => None,
+        Verdict::Rejected { .. }
+        | Verdict::Timeout
+        | Verdict::MemoryLimit
+        | Verdict::OutputLimit
+        | Verdict::Crashed { .. }
+        | Verdict::Cancelled
+        | Verdict::Unavailable { .. } => None,
     };
     let verified = Verified {
         verdict: judgement.verdict.name(),
@@ -320,7 +326,9 @@ impl Diagnostics {
         }
         left_out(&mut text, self.goals_left_out, "goals");
         if !self.goals_known {
-            text.push_str("(This server's Lean does not tell the goal at a `sorry`: put `trace_state` before it.)\n");
+            text.push_str(
+                "(This server's Lean does not tell the goal at a `sorry`: put `trace_state` before it.)\n",
+            );
         }
         text
     }

@@ -83,7 +83,8 @@ impl VerifyLean {
     /// What is wrong with the arguments, for the model.
     pub(super) fn into_candidate(self) -> Result<Candidate, String> {
         if self.code.is_some() && (self.completion.is_some() || self.header.is_some()) {
-            let text = "wrong arguments: give either `code` (a whole file), or `formal_statement` and `completion`";
+            let text =
+                "wrong arguments: give either `code` (a whole file), or `formal_statement` and `completion`";
             return Err(text.to_owned());
         }
         let fields = [
@@ -93,7 +94,8 @@ impl VerifyLean {
             ("formal_statement", self.formal_statement),
             ("completion", self.completion),
         ];
-        let given = fields.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))));
+        let given =
+            fields.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))));
         let record: Map<String, Value> = given.collect();
         records::from_fields(&Fields::from_map(record), Some(Kind::Lean))
             .map(|named| named.candidate)

@@ -65,12 +65,16 @@ async fn mcp(
 /// An answer of the library that is no JSON, in the form of our errors.
 async fn refusal(answer: Response) -> Result<Response, ServeError> {
     let status = answer.status();
-    let is_json = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let is_json = answer
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !(status.is_client_error() || status.is_server_error()) || is_json {
         return Ok(answer);
     }
     let words = Limited::new(answer.into_body(), REFUSAL_BYTES).collect().await;
-    let words = words.map(|words| String::from_utf8_lossy(&words.to_bytes()).into_owned()).unwrap_or_default();
+    let words =
+        words.map(|words| String::from_utf8_lossy(&words.to_bytes()).into_owned()).unwrap_or_default();
     if status.is_server_error() {
         tracing::error!(%status, words, "the MCP library failed");
         return Err(ServeError::Internal);

@@ -52,7 +52,11 @@ ask `verify_lean` at the end.";
 pub(super) fn all() -> Vec<Tool> {
     // Whatever a tool runs leaves nothing behind: neither files nor state, here or elsewhere.
     let changes_nothing = |title: &str| {
-        ToolAnnotations::with_title(title).read_only(true).destructive(false).idempotent(true).open_world(false)
+        ToolAnnotations::with_title(title)
+            .read_only(true)
+            .destructive(false)
+            .idempotent(true)
+            .open_world(false)
     };
     Name::ALL
         .into_iter()

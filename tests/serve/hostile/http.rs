@@ -25,11 +25,26 @@ fn requests() -> Vec<(&'static str, Value)> {
     let mut requests = vec![
         ("/v1/verify", batch.clone()),
         ("/v1/jobs", batch),
-        ("/api/check", json!({"snippets": [snippet, {"id": "t", "code": ""}], "timeout": 30, "debug": false, "reuse": true, "infotree": "original"})),
-        ("/api/check/", json!({"snippets": [snippet], "timeout": 0, "debug": true, "reuse": null, "infotree": null})),
-        ("/verify", json!({"codes": [{"custom_id": 1, "proof": "#check 1"}, {"custom_id": "b", "code": "x", "proof": null}], "timeout": 60, "infotree_type": "full", "disable_cache": true})),
-        ("/one_pass_verify_batch", json!({"codes": [{"custom_id": "x", "code": "theorem t : 1 = 1 := rfl"}], "timeout": 300})),
-        ("/run_code", json!({"code": "print(1)", "language": "python", "compile_timeout": 1, "run_timeout": 0.5, "memory_limit_MB": 64, "stdin": "", "files": {"a": "eA=="}, "fetch_files": ["a"]})),
+        (
+            "/api/check",
+            json!({"snippets": [snippet, {"id": "t", "code": ""}], "timeout": 30, "debug": false, "reuse": true, "infotree": "original"}),
+        ),
+        (
+            "/api/check/",
+            json!({"snippets": [snippet], "timeout": 0, "debug": true, "reuse": null, "infotree": null}),
+        ),
+        (
+            "/verify",
+            json!({"codes": [{"custom_id": 1, "proof": "#check 1"}, {"custom_id": "b", "code": "x", "proof": null}], "timeout": 60, "infotree_type": "full", "disable_cache": true}),
+        ),
+        (
+            "/one_pass_verify_batch",
+            json!({"codes": [{"custom_id": "x", "code": "theorem t : 1 = 1 := rfl"}], "timeout": 300}),
+        ),
+        (
+            "/run_code",
+            json!({"code": "print(1)", "language": "python", "compile_timeout": 1, "run_timeout": 0.5, "memory_limit_MB": 64, "stdin": "", "files": {"a": "eA=="}, "fetch_files": ["a"]}),
+        ),
         ("/run_code", json!({"code": "#check 1", "language": "lean", "run_timeout": 10})),
     ];
     requests.extend(messages().into_iter().map(|message| ("/mcp", message)));
@@ -81,7 +96,8 @@ async fn answer(place: &Place, request: Request<Body>) -> u16 {
     }
     if status >= 400 {
         assert!(is_json, "{told}: {status} {kind:?} {text}");
-        let value: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{told}: {error} {text}"));
+        let value: Value =
+            serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{told}: {error} {text}"));
         let ours = value["detail"].as_str().is_some_and(|text| !text.is_empty()) && value["code"].is_string();
         // FastAPI's clients want a list.
         let kiminas = value["detail"].as_array().is_some_and(|list| !list.is_empty());
@@ -127,22 +143,70 @@ fn bodies() {
 
 /// Headers that somebody reads, and some that nobody does.
 const HEADERS: &[&str] = &[
-    "authorization", "x-forwarded-for", "x-request-id", "accept", "content-type", "content-length", "host", "origin",
-    "idempotency-key", "mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name", "mcp-param-code",
-    "last-event-id", "transfer-encoding", "expect", "connection", "cookie", "x-nobody",
+    "authorization",
+    "x-forwarded-for",
+    "x-request-id",
+    "accept",
+    "content-type",
+    "content-length",
+    "host",
+    "origin",
+    "idempotency-key",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-param-code",
+    "last-event-id",
+    "transfer-encoding",
+    "expect",
+    "connection",
+    "cookie",
+    "x-nobody",
 ];
 
 const HEADER_VALUES: &[&str] = &[
-    "", " ", "Bearer", "Bearer ", "bearer x", "Bearer Bearer x", "Basic eDp5", "application/json", "application/json;",
-    "application/json; charset=utf-16", "APPLICATION/JSON", "application/problem+json", "text/event-stream",
-    "application/x-ndjson", "application/x-ndjson;q=0, */*", "*/*;q=\"", "text/html", "1.2.3.4, 5.6.7.8", "::1", ",,,",
-    "999.1.1.1", "1.2.3.4:80", "localhost", "http://localhost", "null", "0", "-1", "99999999999999999999", "a,b", "\"",
-    "2026-07-28", "2025-06-18", "initialize", "tools/call", "=?base64?!?=", "%00",
+    "",
+    " ",
+    "Bearer",
+    "Bearer ",
+    "bearer x",
+    "Bearer Bearer x",
+    "Basic eDp5",
+    "application/json",
+    "application/json;",
+    "application/json; charset=utf-16",
+    "APPLICATION/JSON",
+    "application/problem+json",
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/x-ndjson;q=0, */*",
+    "*/*;q=\"",
+    "text/html",
+    "1.2.3.4, 5.6.7.8",
+    "::1",
+    ",,,",
+    "999.1.1.1",
+    "1.2.3.4:80",
+    "localhost",
+    "http://localhost",
+    "null",
+    "0",
+    "-1",
+    "99999999999999999999",
+    "a,b",
+    "\"",
+    "2026-07-28",
+    "2025-06-18",
+    "initialize",
+    "tools/call",
+    "=?base64?!?=",
+    "%00",
 ];
 
 fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
     let value = prop_oneof![
-        6 => select(HEADER_VALUES).prop_map(|value| HeaderValue::from_static(value)),
+        6 => select(HEADER_VALUES).prop_map(HeaderValue::from_static),
         2 => vec(any::<u8>(), 0..60).prop_filter_map("a header", |bytes| HeaderValue::from_bytes(&bytes).ok()),
         1 => (1_usize..9000).prop_map(|length| HeaderValue::from_bytes(&vec![b'x'; length]).expect("a header")),
     ];
@@ -179,9 +243,10 @@ fn headers() {
                 request.headers_mut().insert(name, value);
             }
         }
-        let own_key = request.headers().get("authorization").is_some_and(|value| {
-            value.to_str().is_ok_and(|value| value.ends_with(&key))
-        });
+        let own_key = request
+            .headers()
+            .get("authorization")
+            .is_some_and(|value| value.to_str().is_ok_and(|value| value.ends_with(&key)));
         let place = if closed_one { &closed } else { &open };
         let status = place.run(answer(place, request));
         let refused = closed_one && !own_key && status != 404;
@@ -191,19 +256,79 @@ fn headers() {
 
 /// Addresses, and what may stand in the place of a name in one.
 const PATHS: &[&str] = &[
-    "/", "/v1/verify", "/v1/jobs", "/v1/jobs/NAME", "/v1/jobs/NAME/results", "/v1/toolchains", "/v1/state", "/v1/runs",
-    "/v1/runs/NAME", "/v1/runs/NAME/report", "/metrics", "/healthz", "/readyz", "/health", "/docs", "/openapi.json", "/mcp",
-    "/run_code", "/api/check", "/api/check/", "/verify", "/NAME", "//", "/v1/../v1/verify",
+    "/",
+    "/v1/verify",
+    "/v1/jobs",
+    "/v1/jobs/NAME",
+    "/v1/jobs/NAME/results",
+    "/v1/toolchains",
+    "/v1/state",
+    "/v1/runs",
+    "/v1/runs/NAME",
+    "/v1/runs/NAME/report",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/health",
+    "/docs",
+    "/openapi.json",
+    "/mcp",
+    "/run_code",
+    "/api/check",
+    "/api/check/",
+    "/verify",
+    "/NAME",
+    "//",
+    "/v1/../v1/verify",
 ];
 
 const NAMES: &[&str] = &[
-    "", "x", "..", ".", "%2e%2e", "%2F", "%2e%2e%2fetc%2fpasswd", "%00", "%ff", "%", "%zz", "%ed%a0%80", "a%20b", "é", "*",
-    "'", "\"", "0", "-1", "a/b", ";x=1", "~", "{id}", ":id",
+    "",
+    "x",
+    "..",
+    ".",
+    "%2e%2e",
+    "%2F",
+    "%2e%2e%2fetc%2fpasswd",
+    "%00",
+    "%ff",
+    "%",
+    "%zz",
+    "%ed%a0%80",
+    "a%20b",
+    "é",
+    "*",
+    "'",
+    "\"",
+    "0",
+    "-1",
+    "a/b",
+    ";x=1",
+    "~",
+    "{id}",
+    ":id",
 ];
 
 const QUERIES: &[&str] = &[
-    "", "?", "?offset=0&limit=5", "?offset=-1", "?limit=99999999999999999999", "?limit=", "?limit=x", "?offset=1&offset=2",
-    "?after=%ff", "?after=18446744073709551615", "?after=9223372036854775808&limit=10000", "?after=-1", "?%ff=1", "?a[]=1", "?limit=1e3", "?wait=1", "?from=18446744073709551615", "?from=-1&limit=0", "?&&&=",
+    "",
+    "?",
+    "?offset=0&limit=5",
+    "?offset=-1",
+    "?limit=99999999999999999999",
+    "?limit=",
+    "?limit=x",
+    "?offset=1&offset=2",
+    "?after=%ff",
+    "?after=18446744073709551615",
+    "?after=9223372036854775808&limit=10000",
+    "?after=-1",
+    "?%ff=1",
+    "?a[]=1",
+    "?limit=1e3",
+    "?wait=1",
+    "?from=18446744073709551615",
+    "?from=-1&limit=0",
+    "?&&&=",
 ];
 
 /// The name of a job that there is.
@@ -221,8 +346,15 @@ fn paths() {
     let runs = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(runs.path().join("x")).expect("a directory that is no run");
     let place = Place::new(None, |settings| settings.runs = Some(runs.path().to_path_buf()));
-    let methods =
-        vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
+    let methods = vec![
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+    ];
     let job = place.run(submitted(&place));
     let name = prop_oneof![4 => select(NAMES).prop_map(str::to_owned), 2 => Just(job), 1 => "[!-~]{0,40}"];
     let query = prop_oneof![4 => select(QUERIES).prop_map(str::to_owned), 1 => "\\?[!-~]{0,40}"];

@@ -23,26 +23,61 @@ const TEXTS: &[&str] = &[
 ];
 
 const PIECES: &[&str] = &[
-    "/-", "-/", "--", "\"", "r#\"", "\"#", "'", "'\\", "«", "»", "(", ")", "{", "⟨", ":=", ":= by", "import ", "sorry", "\u{0}",
-    "\u{feff}", "\u{200b}", "\r", "\n", "`", "\\", "𝒜", "‹", "s!\"{", "}\"", "#", "@[", "attribute [", "end", "namespace", "by",
+    "/-",
+    "-/",
+    "--",
+    "\"",
+    "r#\"",
+    "\"#",
+    "'",
+    "'\\",
+    "«",
+    "»",
+    "(",
+    ")",
+    "{",
+    "⟨",
+    ":=",
+    ":= by",
+    "import ",
+    "sorry",
+    "\u{0}",
+    "\u{feff}",
+    "\u{200b}",
+    "\r",
+    "\n",
+    "`",
+    "\\",
+    "𝒜",
+    "‹",
+    "s!\"{",
+    "}\"",
+    "#",
+    "@[",
+    "attribute [",
+    "end",
+    "namespace",
+    "by",
 ];
 
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![3 => select(PIECES).prop_map(str::to_owned), 1 => "\\PC{0,12}"];
     let insert = (any::<u16>(), piece, 1_usize..4);
-    (select(TEXTS), vec(insert, 0..8), vec(cut(), 0..3), 1_usize..4).prop_map(|(text, inserts, cuts, copies)| {
-        let mut text = text.repeat(copies);
-        for (at, piece, count) in inserts {
-            let mut at = usize::from(at) % (text.len() + 1);
-            while !text.is_char_boundary(at) {
-                at -= 1;
+    (select(TEXTS), vec(insert, 0..8), vec(cut(), 0..3), 1_usize..4).prop_map(
+        |(text, inserts, cuts, copies)| {
+            let mut text = text.repeat(copies);
+            for (at, piece, count) in inserts {
+                let mut at = usize::from(at) % (text.len() + 1);
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                text.insert_str(at, &piece.repeat(count));
             }
-            text.insert_str(at, &piece.repeat(count));
-        }
-        let mut bytes = text.into_bytes();
-        cuts.iter().for_each(|cut| cut.apply(&mut bytes));
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+            let mut bytes = text.into_bytes();
+            cuts.iter().for_each(|cut| cut.apply(&mut bytes));
+            String::from_utf8_lossy(&bytes).into_owned()
+        },
+    )
 }
 
 #[test]

@@ -52,7 +52,10 @@ fn in_the_middle_of_a_conversation() {
         let answers = place.run(conversation(&place, &lines));
         assert!(answers.iter().all(|answer| answer["jsonrpc"] == "2.0"), "{answers:?}");
         let last = answers.iter().find(|answer| answer["id"] == LAST);
-        assert!(last.is_some_and(|pong| pong["result"] == json!({})), "no answer to the last message: {answers:?}");
+        assert!(
+            last.is_some_and(|pong| pong["result"] == json!({})),
+            "no answer to the last message: {answers:?}"
+        );
     });
 }
 

@@ -22,7 +22,9 @@ impl Node {
                 };
                 Self::Object(fields.iter().map(field).collect())
             }
-            other => Self::Raw(other.to_string()),
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                Self::Raw(other.to_string())
+            }
         }
     }
 
@@ -162,13 +164,55 @@ impl Cut {
 
 /// JSON texts, and what looks like one, that have surprised readers.
 const PIECES: &[&str] = &[
-    "null", "true", "false", "0", "-1", "-0", "-0.0", "1.5", "0.1e-400", "1e999", "-1e999", "1E+2",
-    "18446744073709551615", "18446744073709551616", "-9223372036854775809", "9007199254740993",
-    "100000000000000000000000000000000000000000", "01", "+1", "NaN", "Infinity", "\"\"", "\" \"", "\"\\u0000\"",
-    "\"\\ud800\"", "\"\\udc00\\ud800\"", "\"\\ud83d\\ude00\"", "\"\\uFEFF\"", "\"\\x41\"", "\"\u{202e}\u{0}\"",
-    "\"2.0\"", "\"lean\"", "\"Python\"", "\"tactics\"", "\"import Mathlib\\nimport Nope\"", "\"/- open\"",
-    "\"theorem t : 1 = 1 := by\"", "\"../../etc/passwd\"", "\"%00\"", "[]", "{}", "[[]]", "[null]", "{\"\":null}",
-    "{\"a\":1,\"a\":2}", "'x'", "undefined", "/*x*/1", "\"unclosed",
+    "null",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "-0",
+    "-0.0",
+    "1.5",
+    "0.1e-400",
+    "1e999",
+    "-1e999",
+    "1E+2",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "9007199254740993",
+    "100000000000000000000000000000000000000000",
+    "01",
+    "+1",
+    "NaN",
+    "Infinity",
+    "\"\"",
+    "\" \"",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "\"\\udc00\\ud800\"",
+    "\"\\ud83d\\ude00\"",
+    "\"\\uFEFF\"",
+    "\"\\x41\"",
+    "\"\u{202e}\u{0}\"",
+    "\"2.0\"",
+    "\"lean\"",
+    "\"Python\"",
+    "\"tactics\"",
+    "\"import Mathlib\\nimport Nope\"",
+    "\"/- open\"",
+    "\"theorem t : 1 = 1 := by\"",
+    "\"../../etc/passwd\"",
+    "\"%00\"",
+    "[]",
+    "{}",
+    "[[]]",
+    "[null]",
+    "{\"\":null}",
+    "{\"a\":1,\"a\":2}",
+    "'x'",
+    "undefined",
+    "/*x*/1",
+    "\"unclosed",
 ];
 
 fn piece() -> impl Strategy<Value = String> {
@@ -183,8 +227,22 @@ fn piece() -> impl Strategy<Value = String> {
 
 fn name() -> impl Strategy<Value = String> {
     let known = vec![
-        "\"id\"", "\"kind\"", "\"code\"", "\"timeout\"", "\"candidates\"", "\"method\"", "\"params\"", "\"jsonrpc\"",
-        "\"_meta\"", "\"result\"", "\"error\"", "\"__proto__\"", "\"\"", "\"\\ud800\"", "null", "1",
+        "\"id\"",
+        "\"kind\"",
+        "\"code\"",
+        "\"timeout\"",
+        "\"candidates\"",
+        "\"method\"",
+        "\"params\"",
+        "\"jsonrpc\"",
+        "\"_meta\"",
+        "\"result\"",
+        "\"error\"",
+        "\"__proto__\"",
+        "\"\"",
+        "\"\\ud800\"",
+        "null",
+        "1",
     ];
     prop_oneof![
         4 => proptest::sample::select(known).prop_map(str::to_owned),

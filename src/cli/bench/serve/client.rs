@@ -133,7 +133,13 @@ pub(super) fn drive(
 }
 
 impl Shared<'_> {
-    fn answered(&self, call: usize, sent: Duration, latency: Duration, answer: &anyhow::Result<(u16, Bytes)>) {
+    fn answered(
+        &self,
+        call: usize,
+        sent: Duration,
+        latency: Duration,
+        answer: &anyhow::Result<(u16, Bytes)>,
+    ) {
         let mut seen = self.seen.borrow_mut();
         let status = answer.as_ref().ok().map(|(status, _)| *status);
         seen.samples.push(Sample { call, sent, latency, status });
@@ -225,7 +231,8 @@ mod tests {
         seen.take(b"no JSON");
         assert_eq!(seen.answers, [1, 1, 2, 1, 0, 0]);
         assert_eq!(seen.foreign, 1);
-        let told = [Some(Class::Fine), Some(Class::Timeout), Some(Class::Other), Some(Class::Crashed), None, None];
+        let told =
+            [Some(Class::Fine), Some(Class::Timeout), Some(Class::Other), Some(Class::Crashed), None, None];
         assert_eq!(seen.classes, told);
     }
 }

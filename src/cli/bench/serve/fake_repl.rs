@@ -87,13 +87,8 @@ fn reply(request: &[u8], env: u64) -> anyhow::Result<Result<Vec<u8>, Wish>> {
         std::thread::sleep(after);
     }
     let messages = messages(&request.cmd);
-    let response = CommandResponse {
-        env,
-        messages,
-        sorries: Vec::new(),
-        tactics: Vec::new(),
-        infotree: None,
-    };
+    let response =
+        CommandResponse { env, messages, sorries: Vec::new(), tactics: Vec::new(), infotree: None };
     let mut reply = serde_json::to_vec(&response)?;
     reply.extend_from_slice(b"\n\n");
     Ok(Ok(reply))
@@ -145,16 +140,19 @@ mod tests {
     fn a_name_is_there_only_if_the_command_has_it() {
         let told = |text: &str| {
             let messages = messages(text);
-            messages.into_iter().map(|message| (message.pos.line, message.severity, message.data)).collect::<Vec<_>>()
+            messages
+                .into_iter()
+                .map(|message| (message.pos.line, message.severity, message.data))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(told("#check proofloop_1"), [(1, ReplSeverity::Error, "Unknown identifier `proofloop_1`".to_owned())]);
+        assert_eq!(
+            told("#check proofloop_1"),
+            [(1, ReplSeverity::Error, "Unknown identifier `proofloop_1`".to_owned())]
+        );
         let text = "theorem _k0_a : T := x\n#check @_k0_a\n#print \"a end\"";
         assert_eq!(
             told(text),
-            [
-                (2, ReplSeverity::Info, "_k0_a : True".to_owned()),
-                (3, ReplSeverity::Info, "a end".to_owned()),
-            ]
+            [(2, ReplSeverity::Info, "_k0_a : True".to_owned()), (3, ReplSeverity::Info, "a end".to_owned()),]
         );
     }
 }

@@ -76,7 +76,8 @@ fn snippet(index: usize, wish: &str) -> String {
 impl Load {
     /// Snippets, one a request, each with its wish, its cost and what is expected of it.
     fn snippets(count: usize, timeout_s: u64, of: impl Fn(usize) -> (String, Item)) -> Self {
-        let mut load = Self { path: CHECK, items: Vec::with_capacity(count), calls: Vec::with_capacity(count) };
+        let mut load =
+            Self { path: CHECK, items: Vec::with_capacity(count), calls: Vec::with_capacity(count) };
         for index in 0..count {
             let (wish, item) = of(index);
             let body = json!({
@@ -117,10 +118,12 @@ impl Load {
 
     /// Candidates with pinned statements, one a request; there are only so many `different` ones.
     pub(super) fn candidates(count: usize, different: usize) -> Self {
-        let mut load = Self { path: VERIFY, items: Vec::with_capacity(count), calls: Vec::with_capacity(count) };
+        let mut load =
+            Self { path: VERIFY, items: Vec::with_capacity(count), calls: Vec::with_capacity(count) };
         for index in 0..count {
             let number = index % different;
-            let statement = format!("theorem t{number} (a b : Nat) (h : a = b + {number}) : a - {number} = b := by");
+            let statement =
+                format!("theorem t{number} (a b : Nat) (h : a = b + {number}) : a - {number} = b := by");
             let candidate = json!({
                 "id": id(index), "kind": "lean", "header": "import Mathlib\n", "formal_statement": statement,
                 "completion": "\n  omega",

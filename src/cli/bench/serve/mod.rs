@@ -84,7 +84,12 @@ impl Bench {
         self.args.only.as_ref().is_none_or(|only| names.iter().any(|name| name.contains(only.as_str())))
     }
 
-    async fn measure(&mut self, server: &Server, scenario: &Scenario, load: &Arc<Load>) -> anyhow::Result<()> {
+    async fn measure(
+        &mut self,
+        server: &Server,
+        scenario: &Scenario,
+        load: &Arc<Load>,
+    ) -> anyhow::Result<()> {
         if !self.wants(&[scenario.name]) {
             return Ok(());
         }

@@ -113,8 +113,14 @@ impl Row {
             lost: seen.answers.iter().filter(|count| **count == 0).count(),
             answered_twice: seen.answers.iter().filter(|count| **count > 1).count(),
             foreign: seen.foreign,
-            misjudged: judged.filter(|(item, class)| class.is_some_and(|class| class != item.expected)).count(),
-            server_errors: seen.samples.iter().filter(|sample| sample.status.is_none_or(|s| s >= 500)).count(),
+            misjudged: judged
+                .filter(|(item, class)| class.is_some_and(|class| class != item.expected))
+                .count(),
+            server_errors: seen
+                .samples
+                .iter()
+                .filter(|sample| sample.status.is_none_or(|s| s >= 500))
+                .count(),
             memory_mib: run.memory.map(|bytes| bytes >> 20),
             server_cpu_s: run.server_cpu.as_secs_f64(),
             client_cpu_s: seen.cpu.as_secs_f64(),
@@ -189,8 +195,19 @@ pub(super) fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "scenario", "workers", "conns", "items", "items/s", "ideal/s", "p50 ms", "p99 ms", "added p50", "added p99",
-        "busy", "MiB", "goals",
+        "scenario",
+        "workers",
+        "conns",
+        "items",
+        "items/s",
+        "ideal/s",
+        "p50 ms",
+        "p99 ms",
+        "added p50",
+        "added p99",
+        "busy",
+        "MiB",
+        "goals",
     ]);
     for row in rows {
         let optional = |value: Option<f64>, digits: usize| {

@@ -221,6 +221,7 @@ fn machine_cpu() -> Duration {
     let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
     // user, nice, system, idle, iowait, irq, softirq; hundredths of a second.
     let times: Vec<u64> = fields.take(7).filter_map(|field| field.parse().ok()).collect();
-    let busy: u64 = times.iter().enumerate().filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, time)| time).sum();
+    let busy: u64 =
+        times.iter().enumerate().filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, time)| time).sum();
     Duration::from_millis(busy * 10)
 }
