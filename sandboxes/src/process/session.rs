@@ -46,6 +46,8 @@ pub struct Session {
     chunks: mpsc::Receiver<Vec<u8>>,
     task: JoinHandle<Result<Finished, StartError>>,
     protection: Protection,
+    /// A usage that was asked for and not yet taken.
+    asked: Option<oneshot::Receiver<Usage>>,
 }
 
 impl Session {
@@ -61,7 +63,7 @@ impl Session {
     pub(super) fn new(driver: Driver, ends: Ends) -> Self {
         let protection = driver.protection().clone();
         let Ends { requests, chunks } = ends;
-        Self { requests, chunks, task: tokio::spawn(driver.run()), protection }
+        Self { requests, chunks, task: tokio::spawn(driver.run()), protection, asked: None }
     }
 
     /// What the program is confined by.
@@ -98,14 +100,32 @@ impl Session {
         self.chunks.recv().await
     }
 
-    /// What the tree has used so far.
+    /// What the tree has used so far, or had used when that was [asked for](Self::ask_usage). Dropping the future leaves
+    /// the question asked.
     ///
     /// # Errors
     /// The program has ended.
     pub async fn usage(&mut self) -> Result<Usage, SessionError> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Usage(reply)).await.map_err(|_closed| SessionError::Ended)?;
-        answer.await.map_err(|_closed| SessionError::Ended)
+        self.ask_usage().await?;
+        let answer = match self.asked.as_mut() {
+            Some(asked) => asked.await,
+            None => return Err(SessionError::Ended),
+        };
+        self.asked = None;
+        answer.map_err(|_closed| SessionError::Ended)
+    }
+
+    /// Asks for [`usage`](Self::usage) without waiting for the answer, which the next call of that takes.
+    ///
+    /// # Errors
+    /// The program has ended.
+    pub async fn ask_usage(&mut self) -> Result<(), SessionError> {
+        if self.asked.is_none() {
+            let (reply, answer) = oneshot::channel();
+            self.requests.send(Request::Usage(reply)).await.map_err(|_closed| SessionError::Ended)?;
+            self.asked = Some(answer);
+        }
+        Ok(())
     }
 
     /// Kills the tree at once. If the program had ended before, its own outcome is returned, else
@@ -134,7 +154,7 @@ impl Session {
     /// The sandbox itself failed.
     pub async fn wait_at_most(mut self, limit: Duration) -> Result<Finished, StartError> {
         self.close_stdin().await.ok(); // as above
-        let Self { requests, chunks, mut task, protection: _ } = self;
+        let Self { requests, chunks, mut task, protection: _, asked: _ } = self;
         drop(chunks);
         let result = match timeout(limit, &mut task).await {
             Ok(result) => result,
@@ -148,7 +168,7 @@ impl Session {
     }
 
     async fn finish(self) -> Result<Finished, StartError> {
-        let Self { requests, chunks, task, protection: _ } = self;
+        let Self { requests, chunks, task, protection: _, asked: _ } = self;
         drop(chunks);
         let result = task.await;
         drop(requests); // until here: the driver takes a closed channel for a dropped session

@@ -24,6 +24,11 @@ pub trait ReplIo: Send {
     /// The next piece of its standard output; `None` at its end. Dropping the future loses nothing.
     fn read(&mut self) -> impl Future<Output = Option<Vec<u8>>> + Send;
 
+    /// Asks for [`usage`](Self::usage) ahead of time: the next call of it may give what was used by now.
+    fn ask_usage(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// What it has used so far, if that is known.
     fn usage(&mut self) -> impl Future<Output = Option<Usage>> + Send;
 
@@ -142,6 +147,11 @@ impl ReplIo for SandboxIo {
         let piece = self.session.read().await;
         self.output_has_ended |= piece.is_none();
         piece
+    }
+
+    async fn ask_usage(&mut self) {
+        // A process that has ended says so at the next read.
+        let _ended = self.session.ask_usage().await;
     }
 
     async fn usage(&mut self) -> Option<Usage> {

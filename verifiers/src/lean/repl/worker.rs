@@ -293,6 +293,7 @@ impl<S: ReplSource> ReplWorker<S> {
             output_bytes: 0,
             used: Usage::default(),
             accounted: None,
+            account_asked: false,
             questions,
         })
     }
@@ -350,6 +351,8 @@ struct Live<Io> {
     used: Usage,
     /// When that was.
     accounted: Option<Instant>,
+    /// Whether the next one was asked for already.
+    account_asked: bool,
     questions: Questions,
 }
 
@@ -395,10 +398,14 @@ impl<Io: ReplIo> Live<Io> {
         })
     }
 
+    fn is_account_due(&self) -> bool {
+        self.accounted.is_none_or(|at| at.elapsed() >= ACCOUNT_TICK)
+    }
+
     /// What was used since the last account.
     async fn account(&mut self) -> Ran {
         let before = self.used;
-        if self.accounted.is_none_or(|at| at.elapsed() >= ACCOUNT_TICK) {
+        if std::mem::take(&mut self.account_asked) || self.is_account_due() {
             // A process that has died since says so at the next call.
             self.used = self.io.usage().await.unwrap_or(before);
             self.accounted = Some(Instant::now());
@@ -461,12 +468,18 @@ impl<Io: ReplIo> Live<Io> {
         }
         // The question is put where the candidate's declarations cannot be seen.
         let question = self.questions.next();
+        let is_candidate = env.is_some();
         let env = env.or(match &response {
             Response::Command(reply) => Some(reply.env),
             Response::Error(_) | Response::ProofStep(_) => None,
         });
         let answer = async {
             self.send(&format!("#check {question}"), env, &CommandOptions::default()).await?;
+            // While the REPL answers; what the question itself costs, the next call bears.
+            if is_candidate && self.is_account_due() {
+                self.io.ask_usage().await;
+                self.account_asked = true;
+            }
             self.reply(&mut foreign_bytes, &mut room_bytes, settings).await
         };
         // From the start of the command on: a forged early reply must not make a slow candidate look stuck.
