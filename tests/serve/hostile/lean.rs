@@ -84,7 +84,7 @@ fn text() -> impl Strategy<Value = String> {
 fn breaks_outside_quotes(import: &str) -> bool {
     let mut quoted = false;
     import.chars().any(|c| {
-        quoted = c == '«' || quoted && c != '»';
+        quoted = c == '«' || (quoted && c != '»');
         !quoted && matches!(c, '\n' | '\r')
     })
 }
