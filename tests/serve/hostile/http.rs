@@ -206,7 +206,7 @@ const HEADER_VALUES: &[&str] = &[
 
 fn header() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
     let value = prop_oneof![
-        6 => select(HEADER_VALUES).prop_map(|value| HeaderValue::from_static(value)),
+        6 => select(HEADER_VALUES).prop_map(HeaderValue::from_static),
         2 => vec(any::<u8>(), 0..60).prop_filter_map("a header", |bytes| HeaderValue::from_bytes(&bytes).ok()),
         1 => (1_usize..9000).prop_map(|length| HeaderValue::from_bytes(&vec![b'x'; length]).expect("a header")),
     ];

@@ -21,8 +21,6 @@ use tokio::net::TcpStream;
 pub(super) struct Sample {
     /// Its place in the load.
     pub(super) call: usize,
-    /// Since the start.
-    pub(super) sent: Duration,
     pub(super) latency: Duration,
     /// `None` where the connection broke.
     pub(super) status: Option<u16>,
@@ -133,16 +131,10 @@ pub(super) fn drive(
 }
 
 impl Shared<'_> {
-    fn answered(
-        &self,
-        call: usize,
-        sent: Duration,
-        latency: Duration,
-        answer: &anyhow::Result<(u16, Bytes)>,
-    ) {
+    fn answered(&self, call: usize, latency: Duration, answer: &anyhow::Result<(u16, Bytes)>) {
         let mut seen = self.seen.borrow_mut();
         let status = answer.as_ref().ok().map(|(status, _)| *status);
-        seen.samples.push(Sample { call, sent, latency, status });
+        seen.samples.push(Sample { call, latency, status });
         if let Ok((_, body)) = answer {
             seen.take(body);
         }
@@ -160,10 +152,10 @@ async fn connection(shared: &Shared<'_>) -> anyhow::Result<()> {
         if number + 1 == shared.load.calls.len() {
             (shared.progress)(Progress::AllSent);
         }
-        let sent = shared.started.elapsed();
+        let sent = Instant::now();
         let answer = exchange(&mut sender, shared, call).await;
-        let latency = shared.started.elapsed().saturating_sub(sent);
-        shared.answered(number, sent, latency, &answer);
+        let latency = sent.elapsed();
+        shared.answered(number, latency, &answer);
         if answer.is_err() {
             sender = connect(shared.address).await?;
         }

@@ -23,9 +23,9 @@ use std::time::Duration;
 /// Arguments of `proofloop bench serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Client, server and REPLs share this machine. Latency is seen from the client. `added` is what a request took beyond what \
-it would have taken at an ideal server with as many workers, to which the same requests come at the same times, and where \
-nothing costs time but the snippets themselves: their sleep, or, where they hang, their timeout twice (a process that \
+Client, server and REPLs share this machine. Latency is seen from the client. `added` is a quantile of it, of \
+requests without a fault, less the same quantile at an ideal server with as many workers, which is sent the same requests \
+over as many connections, and where nothing costs time but the snippets themselves: their sleep, or, where they hang, their timeout twice (a process that \
 others have used before is not what a hanging snippet is judged by, so it gets a second one). `busy` is the share of \
 the workers' places that were taken, until the last request was sent.
 

@@ -40,7 +40,7 @@ pub(super) struct Row {
     /// Items a second if workers did nothing but the items themselves; none where the items cost nothing.
     ideal_per_s: Option<f64>,
     latency_ms: Spread,
-    /// Latency beyond that at an ideal server for the same arrivals, of the items without a fault.
+    /// Quantiles of the latency beyond the same quantiles at an ideal server, of the requests without a fault.
     added_ms: Spread,
     /// Share of the workers' places that were taken, on average, until the last request was sent.
     busy: Option<f64>,
@@ -104,7 +104,7 @@ impl Row {
             ideal_per_s: (!own.is_zero())
                 .then(|| number(load.items.len()) * number(workers) / own.as_secs_f64()),
             latency_ms,
-            added_ms: Spread::of(added(workers, load, run)),
+            added_ms: added(workers, connections, load, run),
             busy,
             statuses: counts(seen.samples.iter().map(|sample| {
                 sample.status.map_or_else(|| "broken".to_owned(), |status| status.to_string())
@@ -174,20 +174,18 @@ fn counts<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
     counts
 }
 
-/// Latencies beyond those at an ideal server, of requests whose items are all fine.
-fn added(workers: usize, load: &Load, run: &Run) -> Vec<Duration> {
-    let mut samples: Vec<_> = run.seen.samples.iter().collect();
-    samples.sort_unstable_by_key(|sample| sample.sent);
+/// Quantiles of the latency beyond the same quantiles at an ideal server, of requests whose items are all fine.
+fn added(workers: usize, connections: usize, load: &Load, run: &Run) -> Spread {
     let items = |call: usize| &load.items[load.calls[call].items.clone()];
-    let costs = |call: usize| items(call).iter().map(|item| item.own).sum();
-    let requests: Vec<_> = samples.iter().map(|sample| (sample.sent, costs(sample.call))).collect();
-    let ideal = ideal::latencies(workers, &requests);
-    samples
-        .iter()
-        .zip(ideal)
-        .filter(|(sample, _)| items(sample.call).iter().all(|item| item.expected == Class::Fine))
-        .map(|(sample, ideal)| sample.latency.saturating_sub(ideal))
-        .collect()
+    let is_fine = |call: usize| items(call).iter().all(|item| item.expected == Class::Fine);
+    let costs: Vec<Duration> =
+        (0..load.calls.len()).map(|call| items(call).iter().map(|item| item.own).sum()).collect();
+    let ideal = ideal::latencies(workers, connections, &costs);
+    let ideal = ideal.into_iter().enumerate().filter(|(call, _)| is_fine(*call)).map(|(_, latency)| latency);
+    let samples = run.seen.samples.iter().filter(|sample| is_fine(sample.call));
+    let (ours, ideal) =
+        (Spread::of(samples.map(|sample| sample.latency).collect()), Spread::of(ideal.collect()));
+    Spread { p50: ours.p50 - ideal.p50, p99: ours.p99 - ideal.p99, max: ours.max - ideal.max }
 }
 
 /// The rows as a table.
