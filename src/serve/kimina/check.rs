@@ -188,7 +188,7 @@ async fn in_company(app: &App, client: &str, code: &str, options: Options) -> Op
         || options.debug
         || !options.reuse
         || options.infotree.is_some()
-        || times.candidate > times.snippet * 2
+        || times.candidate > times.snippet.saturating_mul(2)
     {
         return None;
     }
