@@ -51,7 +51,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for ModelBody<T> {
     type Rejection = ServeError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ServeError> {
-        let bytes = json_bytes(request, app).await?;
+        let bytes = json_bytes(request, app).await.map_err(|error| {
+            if let ServeError::Invalid(text) = error {
+                ServeError::Field(FieldFault::at(Vec::new(), text))
+            } else {
+                error
+            }
+        })?;
         parse(&bytes).map(Self).map_err(ServeError::Field)
     }
 }
