@@ -44,8 +44,8 @@ pub(super) struct BackendArgs {
 }
 
 impl BackendArgs {
-    /// Everything that judges and is installed, and how many processes of each kind there will be.
-    pub(super) async fn start(&self) -> anyhow::Result<(Backend, usize)> {
+    /// Everything that judges and is installed.
+    pub(super) async fn start(&self) -> anyhow::Result<Backend> {
         let cache = || self.cache.clone().unwrap_or_else(|| install::home().join("cache"));
         let settings = self.judging.settings(self.guest.into(), (!self.no_cache).then(cache));
         if self.setup {
@@ -64,14 +64,13 @@ impl BackendArgs {
 }
 
 /// As [`BackendArgs::start`], from settings.
-pub(super) async fn start(mut settings: Settings) -> anyhow::Result<(Backend, usize)> {
+pub(super) async fn start(mut settings: Settings) -> anyhow::Result<Backend> {
     (settings.linger, settings.patience) = (LINGER, PATIENCE);
     let parts = parts(settings).await?;
-    let workers = parts.workers;
     for toolchain in &parts.toolchains {
         output::say(&format!("{}: {}", toolchain.checker, toolchain.toolchain));
     }
-    Ok((Backend::new(parts), workers))
+    Ok(Backend::new(parts))
 }
 
 /// Candidates that the farm gets at once.

@@ -30,13 +30,13 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
-    let (backend, workers) = args.backend.start().await?;
+    let backend = args.backend.start().await?;
     // An agent's conversation leaves nothing behind.
     let state = tempfile::tempdir()?;
     let settings = ServeSettings {
         body_bytes: usize::try_from(args.body.0)?,
         longest_timeout: args.backend.longest_timeout,
-        ..ServeSettings::new(state.path().to_path_buf(), workers)
+        ..ServeSettings::new(state.path().to_path_buf())
     };
     let app = App::new(backend, None, settings)?;
     // Standard output is the client's from here on; everything else in this program says what it says elsewhere.

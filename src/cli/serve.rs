@@ -100,12 +100,11 @@ impl Args {
         self.log_json
     }
 
-    fn settings(&self, workers: usize) -> anyhow::Result<ServeSettings> {
+    fn settings(&self) -> anyhow::Result<ServeSettings> {
         let body_bytes = usize::try_from(self.body.0).context("the longest body")?;
         let state = self.state.clone().unwrap_or_else(|| install::home().join("serve"));
         Ok(ServeSettings {
             listen: self.listen,
-            keys: self.keys.clone(),
             runs: self.runs.clone(),
             body_bytes,
             batch_items: self.batch_items,
@@ -115,7 +114,7 @@ impl Args {
             grace: self.grace,
             trust_forwarded: self.trust_forwarded,
             strict: self.kimina == KiminaMessages::Strict,
-            ..ServeSettings::new(state, workers)
+            ..ServeSettings::new(state)
         })
     }
 }
@@ -130,8 +129,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         let text = format!("there is no directory of runs `{}`", runs.display());
         return Err(UsageError(text).into());
     }
-    let (backend, workers) = args.backend.start().await?;
-    let serve_settings = args.settings(workers)?;
+    let backend = args.backend.start().await?;
+    let serve_settings = args.settings()?;
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the address is not known")?;

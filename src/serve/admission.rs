@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn settings() -> ServeSettings {
-        ServeSettings { batch_items: 10, client_items: 15, ..ServeSettings::new("/nowhere".into(), 1) }
+        ServeSettings { batch_items: 10, client_items: 15, ..ServeSettings::new("/nowhere".into()) }
     }
 
     #[test]

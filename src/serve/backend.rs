@@ -8,7 +8,7 @@ use proofloop_verifiers::candidate::{Candidate, Kind};
 use proofloop_verifiers::farm::{Farm, FarmState};
 use proofloop_verifiers::lean::snippet::{Elaborated, LeanSnippets, Snippet, SnippetError};
 use proofloop_verifiers::python::{CancelFlag, ProgramEnd, ProgramRun, PythonJudge, PythonLimits};
-use proofloop_verifiers::verdict::{Checker, Judgement, Usage, Verdict};
+use proofloop_verifiers::verdict::{Judgement, Usage, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -263,12 +263,5 @@ fn not_run(cause: String) -> ProgramRun {
 
 /// What went wrong with the farm is no verdict on any candidate.
 fn lost(cause: &str) -> Judgement {
-    Judgement {
-        verdict: Verdict::Unavailable { cause: cause.to_owned() },
-        messages: Vec::new(),
-        usage: Usage::default(),
-        checker: Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() },
-        protection: Vec::new(),
-        cached: false,
-    }
+    Judgement::of_nobody(Verdict::Unavailable { cause: cause.to_owned() })
 }

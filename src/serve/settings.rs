@@ -9,14 +9,10 @@ use std::time::Duration;
 pub struct ServeSettings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The file with the hashes of API keys; without one, everybody may ask.
-    pub keys: Option<PathBuf>,
     /// Where jobs are kept.
     pub state: PathBuf,
     /// A directory of runs, shown on the page.
     pub runs: Option<PathBuf>,
-    /// Snippets, and Python programs, that run at once.
-    pub workers: usize,
     /// Longest body of a request, in bytes.
     pub body_bytes: usize,
     /// Most candidates, snippets or items in one request.
@@ -39,13 +35,11 @@ pub struct ServeSettings {
 impl ServeSettings {
     /// The defaults for a server that keeps its state there.
     #[must_use]
-    pub fn new(state: PathBuf, workers: usize) -> Self {
+    pub fn new(state: PathBuf) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            keys: None,
             state,
             runs: None,
-            workers,
             body_bytes: 32 << 20,
             batch_items: 10_000,
             client_items: 20_000,

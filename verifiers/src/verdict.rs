@@ -169,6 +169,16 @@ pub struct Judgement {
     pub cached: bool,
 }
 
+impl Judgement {
+    /// A verdict that no checker stands behind: the infrastructure failed, or whoever asked gave up.
+    #[must_use]
+    pub fn of_nobody(verdict: Verdict) -> Self {
+        let checker = Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() };
+        let (messages, usage, protection) = (Vec::new(), Usage::default(), Vec::new());
+        Self { verdict, messages, usage, checker, protection, cached: false }
+    }
+}
+
 impl Verdict {
     /// The stable name used in JSONL output.
     #[must_use]

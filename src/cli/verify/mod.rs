@@ -270,17 +270,5 @@ async fn write(
 
 /// What went wrong with the farm is no verdict on any candidate.
 fn lost(cause: String) -> Judgement {
-    let checker = proofloop_verifiers::verdict::Checker {
-        name: "none".to_owned(),
-        version: String::new(),
-        toolchain: String::new(),
-    };
-    Judgement {
-        verdict: Verdict::Unavailable { cause },
-        messages: Vec::new(),
-        usage: proofloop_verifiers::verdict::Usage::default(),
-        checker,
-        protection: Vec::new(),
-        cached: false,
-    }
+    Judgement::of_nobody(Verdict::Unavailable { cause })
 }

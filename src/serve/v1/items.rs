@@ -4,7 +4,7 @@ use crate::records::{self, Report};
 use crate::serve::{App, ServeError, extract};
 use proofloop_datasets::readers::fields::Fields;
 use proofloop_verifiers::candidate::{Candidate, Kind};
-use proofloop_verifiers::verdict::{Checker, Judgement, Usage, Verdict};
+use proofloop_verifiers::verdict::{Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -162,7 +162,7 @@ impl Item {
             };
             return json(&Report::new(
                 &self.id,
-                &without_a_run(Verdict::Unavailable { cause: error.to_owned() }),
+                &Judgement::of_nobody(Verdict::Unavailable { cause: error.to_owned() }),
             ));
         }
         let judgement = app.backend.judge(client, candidate.clone()).await;
@@ -171,18 +171,7 @@ impl Item {
 
     /// The report of an item that was given up.
     pub(in crate::serve) fn cancelled(&self) -> String {
-        json(&Report::new(&self.id, &without_a_run(Verdict::Cancelled)))
-    }
-}
-
-fn without_a_run(verdict: Verdict) -> Judgement {
-    Judgement {
-        verdict,
-        messages: Vec::new(),
-        usage: Usage::default(),
-        checker: Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() },
-        protection: Vec::new(),
-        cached: false,
+        json(&Report::new(&self.id, &Judgement::of_nobody(Verdict::Cancelled)))
     }
 }
 

@@ -71,7 +71,7 @@ impl Place {
     fn new(keys: Option<Keys>, change: impl FnOnce(&mut ServeSettings)) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let state = tempfile::tempdir().expect("a directory");
-        let mut settings = ServeSettings::new(state.path().to_path_buf(), 1);
+        let mut settings = ServeSettings::new(state.path().to_path_buf());
         // Small, so that limits are reached.
         (settings.body_bytes, settings.batch_items, settings.client_items) = (64 << 10, 50, 100);
         change(&mut settings);

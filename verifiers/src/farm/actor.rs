@@ -150,10 +150,8 @@ impl Actor {
         let Submission { candidate, reply } = submission;
         let Some(index) = self.verifiers.iter().position(|verifier| verifier.kind() == candidate.kind())
         else {
-            let checker =
-                Checker { name: "none".to_owned(), version: String::new(), toolchain: String::new() };
             let cause = format!("no verifier for {:?} is set up", candidate.kind());
-            self.answer(vec![reply], &bare(Verdict::Unavailable { cause }, checker));
+            self.answer(vec![reply], &Judgement::of_nobody(Verdict::Unavailable { cause }));
             return;
         };
         let verifier = &self.verifiers[index];

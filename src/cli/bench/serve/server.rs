@@ -87,17 +87,17 @@ impl Server {
             farm_window,
             candidate_time,
         };
-        Self::start(Backend::new(parts), workers, directory).await
+        Self::start(Backend::new(parts), directory).await
     }
 
     /// One with the Lean that is installed, without a cache.
     pub(super) async fn with_lean(settings: farm::Settings) -> anyhow::Result<Self> {
-        let (backend, workers) = backend::start(settings).await?;
-        Self::start(backend, workers, tempfile::tempdir()?).await
+        let backend = backend::start(settings).await?;
+        Self::start(backend, tempfile::tempdir()?).await
     }
 
-    async fn start(backend: Backend, workers: usize, directory: TempDir) -> anyhow::Result<Self> {
-        let settings = ServeSettings::new(directory.path().join("state"), workers);
+    async fn start(backend: Backend, directory: TempDir) -> anyhow::Result<Self> {
+        let settings = ServeSettings::new(directory.path().join("state"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no port can be had")?;
         let address = listener.local_addr()?;
         let app = App::new(backend, None, settings)?;
