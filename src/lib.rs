@@ -11,6 +11,7 @@ pub mod generate;
 pub mod model;
 pub mod records;
 pub mod report;
+pub mod selfdebug;
 pub mod selfplay;
 pub mod serve;
 mod tls;

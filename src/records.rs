@@ -1,9 +1,12 @@
 //! The JSONL that candidates come in and judgements go out in: the wire format of `proofloop verify`.
 
+use crate::selfplay::isabelle::Context;
 use proofloop_datasets::Cause;
 use proofloop_datasets::readers::fields::{Fields, wrong_type};
 use proofloop_datasets::store::VerdictRecord;
-use proofloop_verifiers::candidate::{Candidate, IoCase, Kind, LeanCandidate, PythonCandidate};
+use proofloop_verifiers::candidate::{
+    Candidate, IoCase, IsabelleCandidate, IsabelleStatement, Kind, LeanCandidate, PythonCandidate,
+};
 use proofloop_verifiers::verdict::{
     Assurance, Checker, Judgement, Message, Reason, Severity, Usage, Verdict,
 };
@@ -35,8 +38,9 @@ pub fn from_fields(fields: &Fields, kind: Option<Kind>) -> Result<Named, Cause> 
     let kind = match (fields.optional_text("kind")?, kind) {
         (Some("lean"), _) => Kind::Lean,
         (Some("python"), _) => Kind::Python,
+        (Some("isabelle"), _) => Kind::Isabelle,
         (Some(other), _) => {
-            let detail = format!("`{other}` is neither `lean` nor `python`");
+            let detail = format!("`{other}` is none of `lean`, `python` and `isabelle`");
             return Err(Cause::BadValue { field: "kind", detail });
         }
         (None, Some(kind)) => kind,
@@ -45,6 +49,7 @@ pub fn from_fields(fields: &Fields, kind: Option<Kind>) -> Result<Named, Cause> 
     let candidate = match kind {
         Kind::Lean => Candidate::Lean(lean(fields)?),
         Kind::Python => Candidate::Python(python(fields)?),
+        Kind::Isabelle => Candidate::Isabelle(isabelle(fields)?),
     };
     Ok(Named { id, candidate })
 }
@@ -72,6 +77,31 @@ fn lean(fields: &Fields) -> Result<LeanCandidate, Cause> {
         statement: fields.non_empty("formal_statement")?.to_owned(),
         completion: fields.text("completion")?.to_owned(),
     })
+}
+
+/// A proof of a pinned statement, or a whole theory, pinned where it says by what.
+fn isabelle(fields: &Fields) -> Result<IsabelleCandidate, Cause> {
+    let pinned = |fields: &Fields| {
+        let header = fields.optional_text("header")?.unwrap_or_default().to_owned();
+        // As runs export it: the imports stand in the header.
+        let context = Context::parse(&header).filter(|_| fields.value("imports").is_none());
+        let (imports, header) = match context {
+            Some(Context { imports, definitions }) => (imports, definitions),
+            None => (fields.texts("imports")?, header),
+        };
+        let statement = fields.non_empty("formal_statement")?.to_owned();
+        Ok::<_, Cause>(IsabelleStatement { imports, header, statement })
+    };
+    if fields.value("code").is_some() {
+        let pinned = fields.value("formal_statement").map(|_| pinned(fields)).transpose()?;
+        return Ok(IsabelleCandidate::File { code: fields.non_empty("code")?.to_owned(), pinned });
+    }
+    if fields.value("formal_statement").is_none() && fields.value("completion").is_none() {
+        return Err(Cause::MissingField { field: "code" });
+    }
+    let IsabelleStatement { imports, header, statement } = pinned(fields)?;
+    let completion = fields.text("completion")?.to_owned();
+    Ok(IsabelleCandidate::Completion { imports, header, statement, completion })
 }
 
 fn python(fields: &Fields) -> Result<PythonCandidate, Cause> {
@@ -195,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_forms() {
+    fn every_form() {
         for (line, form) in [
             (
                 r#"{"id":"a","kind":"lean","formal_statement":"theorem t : True := by","completion":"trivial"}"#,
@@ -205,6 +235,18 @@ mod tests {
             (
                 r#"{"id":7,"kind":"python","prompt":"","completion":"","test":"x","entry_point":"f"}"#,
                 "HumanEval",
+            ),
+            (
+                r#"{"id":"a","kind":"isabelle","imports":["Main"],"formal_statement":"lemma \"x\"","completion":""}"#,
+                "Isabelle(Completion",
+            ),
+            (
+                r#"{"id":"a","kind":"isabelle","header":"imports A \"B-C.D\"\nbegin\n","formal_statement":"lemma \"x\"","completion":""}"#,
+                "Isabelle(Completion { imports: [\"A\", \"B-C.D\"], header: \"\", statement",
+            ),
+            (
+                r#"{"id":"a","kind":"isabelle","code":"theory T"}"#,
+                "Isabelle(File { code: \"theory T\", pinned: None",
             ),
             (r#"{"id":"a","kind":"python","code":"","tests":["assert 1"]}"#, "Asserts"),
             (r#"{"id":"a","kind":"python","code":"","tests":[{"stdin":"","stdout":"1"}]}"#, "StdinStdout"),
@@ -220,11 +262,13 @@ mod tests {
             ("{}", "field `id` is missing"),
             (r#"{"id":""}"#, "field `id`: it is empty"),
             (r#"{"id":"a"}"#, "field `kind` is missing"),
-            (r#"{"id":"a","kind":"coq"}"#, "field `kind`: `coq` is neither `lean` nor `python`"),
+            (r#"{"id":"a","kind":"coq"}"#, "field `kind`: `coq` is none of `lean`, `python` and `isabelle`"),
             (r#"{"id":"a","kind":"lean"}"#, "field `code` is missing"),
             (r#"{"id":"a","kind":"lean","completion":"x"}"#, "field `formal_statement` is missing"),
             (r#"{"id":"a","kind":"lean","formal_statement":"x"}"#, "field `completion` is missing"),
             (r#"{"id":"a","kind":"lean","code":3}"#, "field `code` must be text, found a number"),
+            (r#"{"id":"a","kind":"isabelle"}"#, "field `code` is missing"),
+            (r#"{"id":"a","kind":"isabelle","completion":"x"}"#, "field `imports` is missing"),
             (r#"{"id":"a","kind":"python","code":"x"}"#, "field `tests` is missing"),
             (r#"{"id":"a","kind":"python","code":"x","tests":[]}"#, "field `tests`: it holds no test"),
             (

@@ -15,6 +15,8 @@ mod export;
 mod generate;
 #[path = "cli/grammar.rs"]
 mod grammar;
+#[path = "cli/isabelle.rs"]
+mod isabelle;
 #[path = "cli/models.rs"]
 mod models;
 #[path = "cli/report.rs"]

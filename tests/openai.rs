@@ -12,3 +12,5 @@ mod server;
 mod streams;
 #[path = "openai/tls.rs"]
 mod tls;
+#[path = "openai/turns.rs"]
+mod turns;

@@ -185,6 +185,22 @@ fn real_lean_attack_suite() -> Result<(), Box<dyn Error>> {
     check(include_str!("suites/lean.md"), lean, &["--timeout", "120s"])
 }
 
+/// The npm Lean writes into a pipe that takes only a part when it is full, and lost the rest, among it what the verdict is
+/// read from.
+#[test]
+fn real_lean_loses_no_message_however_fast_they_come() -> Result<(), Box<dyn Error>> {
+    let proof = format!("\n  iterate 40 trace \"{}\"\n  rfl", "all is well ".repeat(3_000));
+    let candidate = |id: &str, statement: &str| json!({ "id": id, "kind": "lean", "formal_statement": statement, "completion": proof });
+    let records = [
+        candidate("right", "theorem t : (1 : Nat) = 1 := by"),
+        candidate("wrong", "theorem t : (1 : Nat) = 2 := by"),
+    ];
+    let reports = verify(&records, &["--timeout", "120s"])?;
+    let all = ["right", "wrong"].map(|id| reports.get(id).map(said).unwrap_or_default());
+    assert_eq!(all, ["accepted", "rejected: elaboration-error"], "{reports:?}");
+    Ok(())
+}
+
 #[test]
 fn python_attack_suite() -> Result<(), Box<dyn Error>> {
     check(include_str!("suites/python.md"), python, &["--timeout", "20s", "--memory", "128MiB"])

@@ -4,6 +4,10 @@
 mod common;
 #[path = "train/grammar.rs"]
 mod grammar;
+#[path = "train/policy.rs"]
+mod policy;
+#[path = "train/policy_steps.rs"]
+mod policy_steps;
 #[path = "train/resume.rs"]
 mod resume;
 #[path = "train/steps.rs"]

@@ -4,13 +4,16 @@
 //! Owns [`Problem`] and everything that turns a file into one, and [`store`]. Knows nothing of processes, HTTP, models
 //! or verifiers: a reader says what a file holds, not whether it is true, and the store keeps what it is told.
 
+mod bundled;
 pub mod counts;
 pub mod errata;
 pub mod error;
 mod json;
 pub mod lines;
 pub mod overlap;
+pub mod planted;
 pub mod problem;
+pub mod programs;
 pub mod readers;
 pub mod registry;
 pub mod rename;

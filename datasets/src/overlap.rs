@@ -181,7 +181,8 @@ impl<'p> Subject<'p> {
                 Self::plain("isabelle", &[&isabelle.header, unnamed], "")
             }
             Kind::Python(PythonProblem::HumanEval { prompt, entry_point, .. })
-            | Kind::Python(PythonProblem::InputsAndOracle { prompt, entry_point, .. }) => {
+            | Kind::Python(PythonProblem::InputsAndOracle { prompt, entry_point, .. })
+            | Kind::Python(PythonProblem::Function { prompt, entry_point, .. }) => {
                 Self::plain("python", &[prompt], entry_point)
             }
             Kind::Python(PythonProblem::Asserts { tests, .. }) => {

@@ -88,6 +88,18 @@ pub enum PythonProblem {
         /// Further tests that the data set keeps apart; may be empty.
         challenge_tests: Vec<String>,
     },
+    /// `prompt + completion` defines `entry_point`, which is judged by statements. The programming workbook and the planted
+    /// tasks are of this form.
+    Function {
+        /// Imports, helpers, signature and docstring.
+        prompt: String,
+        /// Name of the function under test.
+        entry_point: String,
+        /// Tests that whoever solves the task may see, as Python statements (`assert f(2) == 3`); at least one.
+        tests: Vec<String>,
+        /// Tests of the same form that are never shown and only decide the verdict; may be empty.
+        hidden_tests: Vec<String>,
+    },
     /// EvalPlus: `prompt + completion` defines `entry_point`, which must give what `prompt + oracle` gives.
     InputsAndOracle {
         /// Imports, helpers, signature and docstring (HumanEval+), or the question as a docstring (MBPP+).
@@ -298,6 +310,11 @@ impl Parts {
                 self.list(tests);
                 self.list(challenge_tests);
             }
+            PythonProblem::Function { prompt, entry_point, tests, hidden_tests } => {
+                self.texts(&["python-function", prompt, entry_point]);
+                self.list(tests);
+                self.list(hidden_tests);
+            }
             PythonProblem::InputsAndOracle {
                 prompt,
                 entry_point,
@@ -376,6 +393,25 @@ mod tests {
     fn moving_text_between_parts_changes_the_hash() {
         assert_ne!(lean("ab", "c").content_hash(), lean("a", "bc").content_hash());
         assert_ne!(asserts(&["a", "b"], &[]).content_hash(), asserts(&["a"], &["b"]).content_hash());
+    }
+
+    #[test]
+    fn a_hidden_test_is_another_thing_than_a_shown_one() {
+        let function = |tests: &[&str], hidden_tests: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|test| (*test).to_owned()).collect();
+            let kind = PythonProblem::Function {
+                prompt: "def f(x):\n".to_owned(),
+                entry_point: "f".to_owned(),
+                tests: owned(tests),
+                hidden_tests: owned(hidden_tests),
+            };
+            Problem { kind: Kind::Python(kind), ..lean("", "") }
+        };
+        assert_ne!(function(&["a", "b"], &[]).content_hash(), function(&["a"], &["b"]).content_hash());
+        assert_ne!(function(&["a"], &["b", "c"]).content_hash(), function(&["a"], &["b"]).content_hash());
+        let json = serde_json::to_string(&function(&["a"], &["b"])).expect("JSON");
+        assert!(json.contains(r#""python":{"function":{"prompt""#), "{json}");
+        assert_eq!(serde_json::from_str::<Problem>(&json).expect("ours"), function(&["a"], &["b"]));
     }
 
     #[test]

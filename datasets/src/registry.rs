@@ -5,7 +5,7 @@
 use crate::error::ReadError;
 use crate::problem::{Problem, Split};
 use crate::readers::{self, DuplicateNames, Format, Options};
-use crate::workbook;
+use crate::{programs, workbook};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -18,6 +18,9 @@ use thiserror::Error;
 static KNOWN: LazyLock<Registry> = LazyLock::new(|| {
     toml::from_str(include_str!("../registry.toml")).expect("the registry that ships is read by the tests")
 });
+
+/// The name of the programming workbook; all else that is compiled in is the Lean one.
+const PROGRAMS: &str = "programs";
 
 /// All data sets that are known by name.
 #[derive(Debug, Deserialize)]
@@ -236,7 +239,8 @@ impl Dataset {
         let mut opened = Opened { files: Vec::new(), readers: Vec::new() };
         if self.bundled {
             let splits = [Split::Train, Split::Valid, Split::Test].into_iter();
-            opened.readers.push(Box::new(splits.flat_map(workbook::problems).map(Ok)));
+            let problems = if self.name == PROGRAMS { programs::problems } else { workbook::problems };
+            opened.readers.push(Box::new(splits.flat_map(problems).map(Ok)));
         }
         for data in &self.files {
             let path = data.find(directories).ok_or_else(|| self.missing(data, directories))?;

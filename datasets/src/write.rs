@@ -19,7 +19,8 @@ pub struct WriteError {
 }
 
 /// The formats that can be written.
-pub const WRITABLE: [Format; 4] = [Format::LeanJsonl, Format::HumanEval, Format::Mbpp, Format::Problem];
+pub const WRITABLE: [Format; 5] =
+    [Format::LeanJsonl, Format::Functions, Format::HumanEval, Format::Mbpp, Format::Problem];
 
 /// A problem as one line, without its end.
 ///
@@ -28,6 +29,7 @@ pub const WRITABLE: [Format; 4] = [Format::LeanJsonl, Format::HumanEval, Format:
 pub fn line(problem: &Problem, format: Format) -> Result<String, WriteError> {
     let fields = match format {
         Format::LeanJsonl => lean(problem),
+        Format::Functions => function(problem),
         Format::HumanEval => human_eval(problem),
         Format::Mbpp => mbpp(problem),
         Format::Problem => serde_json::to_value(problem).map_err(|error| error.to_string()),
@@ -79,6 +81,37 @@ fn lean(problem: &Problem) -> Result<Value, String> {
     if let Some(difficulty) = metadata.difficulty {
         put("difficulty", json!(difficulty));
     }
+    Ok(Value::Object(fields))
+}
+
+pub(crate) fn function(problem: &Problem) -> Result<Value, String> {
+    let Kind::Python(PythonProblem::Function { prompt, entry_point, tests, hidden_tests }) = &problem.kind
+    else {
+        return Err(other_kind(problem));
+    };
+    let metadata = &problem.metadata;
+    no_place(&[
+        ("informal", Some(problem.informal.as_str()).filter(|text| !text.is_empty())),
+        ("origin", metadata.origin.as_deref()),
+        ("license", metadata.license.as_deref()),
+    ])?;
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    put("name", json!(problem.name));
+    put("split", json!(problem.split.name()));
+    if let Some(topic) = &metadata.topic {
+        put("topic", json!(topic));
+    }
+    if let Some(difficulty) = metadata.difficulty {
+        put("difficulty", json!(difficulty));
+    }
+    put("entry_point", json!(entry_point));
+    put("prompt", json!(prompt));
+    if let Some(solution) = &problem.known {
+        put("canonical_solution", json!(solution));
+    }
+    put("tests", json!(tests));
+    put("hidden_tests", json!(hidden_tests));
     Ok(Value::Object(fields))
 }
 

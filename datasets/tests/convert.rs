@@ -76,6 +76,12 @@ fn what_a_format_cannot_hold_is_an_error_that_names_problem_and_field() {
             Format::Mbpp,
             "`task_id`: the name is not `MBPP/` and a number",
         ),
+        (human.clone(), Format::Functions, "`kind`: it is a problem of another kind (python)"),
+        (
+            Problem { informal: "w".to_owned(), ..named("pp_add") },
+            Format::Functions,
+            "`informal`: the format has no place for it",
+        ),
         (human, Format::Apps, "this format is only read"),
     ] {
         assert!(said(&problem, format).ends_with(expected), "{}", said(&problem, format));
@@ -127,14 +133,22 @@ fn tasks() -> impl Strategy<Value = Problem> {
             (format!("MBPP/{number}"), split, words, PythonProblem::Asserts { setup, tests, challenge_tests })
         },
     );
-    (prop_oneof![human, mbpp], texts()).prop_map(|((name, split, informal, python), known)| Problem {
-        name,
-        split,
-        source: "s".to_owned(),
-        kind: Kind::Python(python),
-        known: Some(known),
-        informal,
-        metadata: Metadata::default(),
+    let function = (texts(), texts(), list(), list()).prop_map(|(prompt, test, tests, hidden_tests)| {
+        let prompt = format!("def f():{prompt}");
+        let tests = tests.into_iter().chain([test]).collect();
+        let python = PythonProblem::Function { prompt, entry_point: "f".to_owned(), tests, hidden_tests };
+        ("pp_x".to_owned(), Split::Train, String::new(), python)
+    });
+    (prop_oneof![human, mbpp, function], texts()).prop_map(|((name, split, informal, python), known)| {
+        Problem {
+            name,
+            split,
+            source: "s".to_owned(),
+            kind: Kind::Python(python),
+            known: Some(known),
+            informal,
+            metadata: Metadata::default(),
+        }
     })
 }
 
@@ -150,7 +164,11 @@ proptest! {
 
     #[test]
     fn programming_tasks_survive(problem in tasks()) {
-        let format = if problem.name.starts_with('M') { Format::Mbpp } else { Format::HumanEval };
+        let format = match problem.name.chars().next() {
+            Some('M') => Format::Mbpp,
+            Some('p') => Format::Functions,
+            _ => Format::HumanEval,
+        };
         let line = write::line(&problem, format).expect("fits");
         prop_assert_eq!(Format::detect_in(std::io::Cursor::new(line.clone().into_bytes())).ok(), Some(format));
         prop_assert_eq!(read(line, format), [problem]);

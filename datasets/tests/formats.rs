@@ -248,6 +248,27 @@ fn an_isabelle_statement_ends_before_its_proof() {
 }
 
 #[test]
+fn a_function_has_tests_that_are_shown_and_tests_that_are_not() {
+    let problems = sample(Format::Functions);
+    let parts = |problem: &Problem| match &problem.kind {
+        Kind::Python(PythonProblem::Function { entry_point, tests, hidden_tests, .. }) => {
+            (entry_point.clone(), tests.clone(), hidden_tests.clone())
+        }
+        Kind::Python(_) | Kind::Lean(_) | Kind::LeanGaps(_) | Kind::Isabelle(_) => panic!("{problem:?}"),
+    };
+    let (entry_point, tests, hidden_tests) = parts(&problems[0]);
+    assert_eq!((entry_point.as_str(), tests.as_slice()), ("add", &["assert add(1, 2) == 3".to_owned()][..]));
+    assert_eq!(hidden_tests, ["assert add(0, 0) == 0"]);
+    assert_eq!((problems[0].split, problems[0].known.as_deref()), (Split::Valid, Some("    return a + b\n")));
+    assert_eq!(
+        (problems[0].metadata.topic.as_deref(), problems[0].metadata.difficulty),
+        (Some("numbers"), Some(1))
+    );
+    assert_eq!((problems[1].split, problems[1].known.as_deref()), (Split::Test, None));
+    assert!(parts(&problems[1]).2.is_empty());
+}
+
+#[test]
 fn eval_plus_inputs_keep_every_digit() {
     let problems = sample(Format::EvalPlus);
     let Kind::Python(PythonProblem::InputsAndOracle { base_inputs, plus_inputs, tolerance, oracle, .. }) =
@@ -335,6 +356,9 @@ const BROKEN: &[(Format, &str, &str, &str)] = &[
     ),
     (Format::Apps, "{\\\"inputs\\\"", "{\\\"inputz\\\"", "field `input_output`: `inputs` is missing"),
     (Format::HumanEvalLean, "[\"lemma_1\",\"f_gt\"]", "[\"g\"]", "field `theorems`: `g` is not in the file"),
+    (Format::Functions, "[\"assert add(1, 2) == 3\"]", "[]", "field `tests`: there is no test"),
+    (Format::Functions, "\"prompt\"", "\"question\"", "field `prompt` is missing"),
+    (Format::Functions, "\"add\"", "\" \"", "field `entry_point`: it is empty"),
     (Format::Problem, "\"lean\"", "\"coq\"", "unknown variant `coq`"),
 ];
 

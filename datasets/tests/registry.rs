@@ -86,7 +86,7 @@ fn every_pinned_file_at_hand_is_the_pinned_one_and_has_the_sizes_that_are_claime
         assert!(dataset.bundled || claimed == Some(records), "{}: {records} records", dataset.name);
     }
     assert_eq!(differ, Vec::<String>::new());
-    assert_eq!(seen, 20, "of the data sets at hand");
+    assert_eq!(seen, 21, "of the data sets at hand");
 }
 
 #[test]
@@ -118,11 +118,15 @@ fn another_file_is_refused_unless_that_is_allowed() {
 }
 
 #[test]
-fn the_bundled_workbook_is_a_data_set() {
-    let dataset = Registry::known().find("workbook").expect("known");
-    let opened = dataset.open(&[], OtherHash::Refuse).expect("bundled");
-    assert!(opened.files.is_empty());
-    assert_eq!(counted(opened).0, dataset.splits);
+fn the_bundled_workbooks_are_data_sets() {
+    for (name, language) in [("workbook", "lean"), ("programs", "python")] {
+        let dataset = Registry::known().find(name).expect("known");
+        let mut opened = dataset.open(&[], OtherHash::Refuse).expect("bundled");
+        assert!(opened.files.is_empty());
+        assert_eq!(opened.next().expect("one").expect("sound").language(), language);
+        let opened = dataset.open(&[], OtherHash::Refuse).expect("bundled");
+        assert_eq!(counted(opened).0, dataset.splits);
+    }
 }
 
 fn named(name: &str) -> Problem {

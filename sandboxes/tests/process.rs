@@ -368,6 +368,29 @@ async fn network_is_there_when_the_policy_says_so() {
     assert_eq!(run(&program, &policy().await).await.outcome, Outcome::Exited { code: 1 });
 }
 
+/// TCP within the sandbox, and none out of it, though the port is open on the host.
+#[tokio::test]
+async fn loopback_reaches_the_program_itself_and_nothing_else() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let script = format!(
+        "import socket\ns = socket.create_server(('127.0.0.1', 0))\nc = socket.create_connection(s.getsockname())\n\
+         c.sendall(b'inside')\nprint(s.accept()[0].recv(6).decode())\n\
+         for target in [('127.0.0.1', {port}), ('192.0.2.1', 80)]:\n    try: socket.create_connection(target, 2); print('reached')\n    \
+         except OSError: print('refused')\n\
+         try: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW); print('reached')\nexcept OSError: print('refused')"
+    );
+    let policy = Policy { network: Network::Loopback, ..policy().await };
+    let finished = run(&python(&script), &policy).await;
+    assert_eq!(
+        finished.stdout.to_string_lossy(),
+        "inside\nrefused\nrefused\nrefused\n",
+        "{}",
+        finished.stderr.to_string_lossy()
+    );
+    assert!(finished.protection.names().contains(&"net-namespace-loopback".to_owned()));
+}
+
 /// A copy of the helper that every user may run: once, as a copy that still runs, or is about to have
 /// ended, can't be written to.
 fn helper_for_all(directory: &Path) -> PathBuf {

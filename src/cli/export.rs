@@ -3,9 +3,10 @@
 use super::exit::{Exit, UsageError};
 use super::output;
 use super::whole_file;
-use crate::export::{Column, ExportError, JsonlWriter, ParquetWriter, RowWriter, What};
+use crate::export::{Column, ExportError, JsonlWriter, Language, ParquetWriter, RowWriter, What};
 use crate::selfplay::Record;
 use crate::selfplay::prompts::PromptStyle;
+use crate::selfplay::prover::{Prompts, Prover};
 use proofloop_datasets::store::{RunStore, StoreError};
 use std::io::{BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ enum Format {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let what = what(args)?;
-    let run = Run { store: open(&args.run)?, what, style: style(&args.run)? };
+    let run = Run { store: open(&args.run)?, what, asking: asking(&args.run)? };
     match &args.out {
         Some(out) => {
             let rows = to_file(&run, args.format, out)?;
@@ -89,12 +90,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
 struct Run {
     store: RunStore,
     what: What,
-    style: PromptStyle,
+    asking: Prompts,
 }
 
-/// How the run asked its model; STP's way where nothing says so.
-fn style(run: &Path) -> anyhow::Result<PromptStyle> {
-    Ok(Record::read(run)?.map_or(PromptStyle::Stp, |record| record.settings.prompts))
+/// How the run asked its model; STP's way, about Lean, where nothing says so.
+fn asking(run: &Path) -> anyhow::Result<Prompts> {
+    let default = Prompts { style: PromptStyle::Stp, prover: Prover::Lean };
+    Ok(Record::read(run)?.map_or(default, |record| record.settings.asking()))
 }
 
 /// Options that mean nothing for what was asked are errors.
@@ -141,8 +143,9 @@ fn writer<W: Write + Send + 'static>(
 /// Writes every row; says how many there were.
 fn write<W: Write>(run: &Run, mut writer: Box<dyn RowWriter<W>>) -> Result<(u64, W), ExportError> {
     let mut rows = 0;
-    let prompt = |header: &str, statement: &str| run.style.prover(header, statement);
-    run.what.each_row(&run.store, &prompt, &mut |row| {
+    let prompt = |header: &str, statement: &str| run.asking.prover(header, statement);
+    let language = Language { kind: run.asking.prover.language(), prompt: &prompt };
+    run.what.each_row(&run.store, language, &mut |row| {
         rows += 1;
         writer.write(row)
     })?;

@@ -126,10 +126,10 @@ struct EngineArgs {
 /// How a server is asked.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "With --server")]
-struct ServerArgs {
+pub(super) struct ServerArgs {
     /// A server that speaks OpenAI's protocol (vLLM, SGLang, llama.cpp, …)
     #[arg(long, value_name = "URL", requires = "server_model")]
-    server: Option<String>,
+    pub(super) server: Option<String>,
     /// The model's name there
     #[arg(long, value_name = "NAME", requires = "server")]
     server_model: Option<String>,
@@ -154,6 +154,14 @@ struct ServerArgs {
     /// How often a call that fails is made in all
     #[arg(long, value_name = "NUMBER", default_value = "5", requires = "server")]
     attempts: NonZeroU32,
+}
+
+impl ServerArgs {
+    /// Gets ready to call the server, if one is named.
+    pub(super) fn open(&self) -> anyhow::Result<Option<OpenAiGenerator>> {
+        let Some(url) = &self.server else { return Ok(None) };
+        Ok(Some(OpenAiGenerator::new(server(url, self)?)?))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

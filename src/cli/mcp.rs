@@ -2,7 +2,8 @@
 
 use super::backend::{BackendArgs, close};
 use super::exit::{Exit, UsageError};
-use super::{output, signals};
+use super::output;
+use super::signals::Signals;
 use crate::serve::mcp::{TalkError, talk};
 use crate::serve::{App, ServeSettings};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let backend = args.backend.start().await?;
+    let mut signals = Signals::hear();
     // An agent's conversation leaves nothing behind.
     let state = tempfile::tempdir()?;
     let settings = ServeSettings {
@@ -43,7 +45,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let (read, write) = rmcp::transport::stdio_pipes();
     let ended = tokio::select! {
         ended = talk(Arc::clone(&app), "stdio", read, write) => ended,
-        () = signals::interrupted() => Ok(()),
+        () = signals.next() => Ok(()),
     };
     close(app).await;
     match ended {

@@ -6,6 +6,7 @@ mod compare;
 mod compute;
 mod data;
 mod doctor;
+mod equipment;
 mod eval;
 pub mod exit;
 mod export;
@@ -16,6 +17,7 @@ mod mcp;
 mod output;
 mod problem_source;
 mod report;
+mod selfdebug;
 mod selfplay;
 mod serve;
 mod setup;
@@ -57,6 +59,8 @@ enum Command {
     Compare(compare::Args),
     /// Let a model teach itself: conjecture, prove, verify, select, train
     Selfplay(Box<selfplay::Args>),
+    /// Learn from one's own failures: try, hear what was wrong, explain, refine
+    Selfdebug(Box<selfdebug::Args>),
     /// Write what a run has found: proofs, conjectures, examples
     Export(export::Args),
     /// Draw a run: one HTML page with what it learnt, what it cost, and whether it collapses
@@ -78,8 +82,9 @@ pub unsafe fn one_thread_for_each_replica() {
     const VARIABLE: &str = "RAYON_NUM_THREADS";
     let is_no_bench = |name: &std::ffi::OsString| name != "bench";
     let command = std::env::args_os().skip(1).take(2).find(is_no_bench);
-    let uses_replicas =
-        command.is_some_and(|name| ["train", "generate", "selfplay", "eval"].iter().any(|one| name == *one));
+    let uses_replicas = command.is_some_and(|name| {
+        ["train", "generate", "selfplay", "selfdebug", "eval"].iter().any(|one| name == *one)
+    });
     if uses_replicas && std::env::var_os(VARIABLE).is_none() {
         // SAFETY: the caller's promise.
         #[expect(clippy::disallowed_methods, reason = "before there is a second thread")]
@@ -114,6 +119,18 @@ fn start_log(command: &Command) {
     }
 }
 
+/// A thread for each core where the command computes, and for every second one where it serves: workers have the others, and
+/// each event of theirs would wake a second thread, too. `TOKIO_WORKER_THREADS` says otherwise.
+fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let serves = matches!(command, Command::Serve(_) | Command::Bench(bench::Command::Serve(_)));
+    if serves && std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        builder.worker_threads(cores.div_ceil(2));
+    }
+    builder.enable_all().build()
+}
+
 /// Parses the arguments, runs the command, and prints an error chain once.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -122,7 +139,7 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::of_clap(&error),
     };
     start_log(&cli.command);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
@@ -138,6 +155,7 @@ pub fn main() -> ExitCode {
             Command::Eval(args) => eval::run(*args).await,
             Command::Compare(args) => compare::run(&args),
             Command::Selfplay(args) => selfplay::run(*args).await,
+            Command::Selfdebug(args) => selfdebug::run(*args).await,
             Command::Export(args) => export::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Data(args) => data::run(*args).await,

@@ -6,6 +6,7 @@ use crate::evaluate::EvaluateError;
 use crate::fetch::FetchError;
 use crate::folder::FolderError;
 use crate::generate::GenerateError;
+use crate::selfdebug::SelfDebugError;
 use crate::selfplay::SelfPlayError;
 use crate::train::TrainError;
 use proofloop_datasets::ReadError;
@@ -81,11 +82,13 @@ pub(super) fn exit(failure: &anyhow::Error) -> Exit {
         let by_folder = || cause.downcast_ref::<FolderError>().and_then(of_folder);
         let by_evaluation = || cause.downcast_ref::<EvaluateError>().and_then(of_an_evaluation);
         let by_run = || cause.downcast_ref::<SelfPlayError>().and_then(of_a_run);
+        let by_debugging = || cause.downcast_ref::<SelfDebugError>().and_then(of_self_debugging);
         let by_training = || cause.downcast_ref::<TrainError>().map(of_training);
         let by_generating = || cause.downcast_ref::<GenerateError>().map(of_generating);
         let by_store = || cause.downcast_ref::<StoreError>().map(of_store);
         let by_registry = || cause.downcast_ref::<RegistryError>().map(of_registry);
-        let known = is_input.then_some(Exit::Input).or_else(by_run).or_else(by_training);
+        let known =
+            is_input.then_some(Exit::Input).or_else(by_run).or_else(by_debugging).or_else(by_training);
         known
             .or_else(by_generating)
             .or_else(by_store)
@@ -113,6 +116,20 @@ fn of_a_run(error: &SelfPlayError) -> Option<Exit> {
         | SelfPlayError::Generate(_)
         | SelfPlayError::Train(_)
         | SelfPlayError::Model(_) => None,
+    }
+}
+
+/// What a run of self-debugging failed of, where not what it rests on decides.
+fn of_self_debugging(error: &SelfDebugError) -> Option<Exit> {
+    match error {
+        SelfDebugError::Setting { .. } | SelfDebugError::Problems { .. } => Some(Exit::Input),
+        SelfDebugError::Part(error) => of_a_run(error),
+        SelfDebugError::Folder(error) => of_folder(error),
+        SelfDebugError::Store(_)
+        | SelfDebugError::Generate(_)
+        | SelfDebugError::Train(_)
+        | SelfDebugError::Model(_)
+        | SelfDebugError::Embed(_) => None,
     }
 }
 

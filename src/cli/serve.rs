@@ -2,7 +2,8 @@
 
 use super::backend::{BackendArgs, close};
 use super::exit::{Exit, UsageError};
-use super::{output, signals};
+use super::output;
+use super::signals::Signals;
 use crate::serve::keys::Keys;
 use crate::serve::listen::{self, Stopped};
 use crate::serve::{App, ServeSettings};
@@ -135,20 +136,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr().context("the address is not known")?;
     let app = App::new(backend, keys, serve_settings)?;
-    // The line that scripts wait for.
+    // Before the line that scripts wait for: from there on they may send a signal.
+    let (mut first, mut both) = (Signals::hear(), Signals::hear());
     output::data(&format!("listening on http://{address}"))?;
     let stopped = tokio::select! {
-        stopped = listen::serve(listener, Arc::clone(&app), signals::interrupted()) => stopped,
-        () = interrupted_twice() => Stopped::Hurried,
+        stopped = listen::serve(listener, Arc::clone(&app), async move { first.next().await }) => stopped,
+        // Whoever asks a second time does not want to wait.
+        () = async { both.next().await; both.next().await } => Stopped::Hurried,
     };
     close(app).await;
     Ok(if stopped == Stopped::InOrder { Exit::Success } else { Exit::Infrastructure })
-}
-
-/// Whoever asks a second time does not want to wait.
-async fn interrupted_twice() {
-    signals::interrupted().await;
-    signals::interrupted().await;
 }
 
 fn new_key(name: &str) -> anyhow::Result<Exit> {

@@ -56,18 +56,18 @@ pub fn candidate(
                     completion: text.to_owned(),
                 }));
             }
-            Kind::Python(PythonProblem::HumanEval { .. } | PythonProblem::InputsAndOracle { .. }) => {
-                Extracted::PythonCompletion(text.to_owned())
-            }
-            Kind::Python(_) | Kind::LeanGaps(_) | Kind::Isabelle(_) => {
-                Extracted::PythonProgram(text.to_owned())
-            }
+            Kind::Python(
+                PythonProblem::HumanEval { .. }
+                | PythonProblem::InputsAndOracle { .. }
+                | PythonProblem::Function { .. },
+            ) => Extracted::PythonCompletion(text.to_owned()),
+            Kind::Isabelle(_) => Extracted::IsabelleProof(text.to_owned()),
+            Kind::Python(_) | Kind::LeanGaps(_) => Extracted::PythonProgram(text.to_owned()),
         },
         (Form::Whole, _) => match &problem.kind {
             Kind::Lean(_) => Extracted::LeanFile(text.to_owned()),
-            Kind::Python(_) | Kind::LeanGaps(_) | Kind::Isabelle(_) => {
-                Extracted::PythonProgram(text.to_owned())
-            }
+            Kind::Isabelle(_) => Extracted::IsabelleTheory(text.to_owned()),
+            Kind::Python(_) | Kind::LeanGaps(_) => Extracted::PythonProgram(text.to_owned()),
         },
     };
     answer.candidate(problem).ok_or_else(|| "the answer is of another kind than the problem".to_owned())
@@ -103,6 +103,13 @@ pub(super) fn python(problem: &PythonProblem, form: Form, text: &str) -> Option<
                 completion: text,
                 test: oracle::by_program(&program, entry_point, &inputs, tolerance),
                 entry_point: entry_point.clone(),
+            })
+        }
+        PythonProblem::Function { prompt, entry_point: _, tests, hidden_tests } => {
+            Some(PythonCandidate::Asserts {
+                code: prompt_of(prompt) + &text,
+                setup: String::new(),
+                tests: tests.iter().chain(hidden_tests).cloned().collect(),
             })
         }
         PythonProblem::Asserts { setup, tests, challenge_tests: _ } => {

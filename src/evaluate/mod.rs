@@ -13,6 +13,7 @@
 mod candidate;
 mod compare;
 mod error;
+pub mod feedback;
 pub mod lm_eval;
 mod noise;
 mod oracle;
@@ -23,6 +24,8 @@ pub mod samples_out;
 mod session;
 mod settings;
 pub mod statistics;
+mod turns;
+pub mod worth;
 
 pub use candidate::{Form, candidate};
 pub use compare::{Comparison, PassDifference, compare};

@@ -3,6 +3,8 @@
 use super::error::Result;
 use super::noise::{self, Noise};
 use super::statistics::{Bootstrap, Estimate, Interval, Trials, mean_pass_at_k, wilson};
+use super::turns;
+use super::worth::Worth;
 use proofloop_datasets::store::{EvaluationStore, ProblemTally};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -99,6 +101,9 @@ pub struct Results {
     pub tokens: u64,
     /// CPU time of all verdicts, in seconds.
     pub verify_cpu_s: f64,
+    /// What later turns with feedback were worth, if any were drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Worth>,
 }
 
 impl Results {
@@ -117,7 +122,10 @@ impl Results {
             reason: one.reason,
             samples: one.samples,
         });
-        let results = Self::of(&tallies, verdicts.collect(), ks, wanted);
+        let mut results = Self::of(&tallies, verdicts.collect(), ks, wanted);
+        // Answers of later turns count as well.
+        results.is_complete &= store.open_count()? == 0;
+        results.turns = turns::worth_of(store, Bootstrap { resamples: RESAMPLES, seed: BOOTSTRAP_SEED })?;
         Ok((results, tallies))
     }
 
@@ -143,6 +151,7 @@ impl Results {
             verdicts,
             tokens: sum(|one| one.tokens),
             verify_cpu_s: sum(|one| one.cpu_ms) as f64 / 1e3,
+            turns: None,
         }
     }
 }

@@ -70,6 +70,19 @@ pub struct Drawing<'a> {
     pub sampling: &'a Sampling,
 }
 
+impl Drawing<'_> {
+    /// What is asked of a problem.
+    pub(super) fn prompt(&self, problem: &Problem) -> Result<String> {
+        let context = Context { few_shot: self.few_shot };
+        let prompt = if self.as_messages {
+            self.family.messages(problem, &context).map(|messages| messages.user)
+        } else {
+            self.family.render(problem, &context)
+        };
+        prompt.map_err(|source| EvaluateError::Prompt { problem: problem.name.clone(), source })
+    }
+}
+
 /// One evaluation, as far as it is drawn and judged.
 pub struct Session<'a> {
     /// Where everything is kept.
@@ -125,24 +138,17 @@ impl Session<'_> {
         Ok(Missing { undrawn, ..missing })
     }
 
-    fn store(&self) -> MutexGuard<'_, EvaluationStore> {
+    pub(super) fn store(&self) -> MutexGuard<'_, EvaluationStore> {
         // A panic elsewhere left no transaction open: each is one call.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn draw(&self, drawing: Drawing<'_>, feed: &Feed) -> Result<Vec<(u32, usize, GenerateError)>> {
         let missing = self.store().missing(drawing.samples)?;
-        let context = Context { few_shot: drawing.few_shot };
         let (mut requests, mut parts) = (Vec::new(), Vec::new());
         for (number, gaps) in missing {
             let problem = &self.problems[number as usize];
-            let prompt = if drawing.as_messages {
-                drawing.family.messages(problem, &context).map(|messages| messages.user)
-            } else {
-                drawing.family.render(problem, &context)
-            };
-            let of_problem = |source| EvaluateError::Prompt { problem: problem.name.clone(), source };
-            let prompt = prompt.map_err(of_problem)?;
+            let prompt = drawing.prompt(problem)?;
             let seed = problem_seed(drawing.seed, problem);
             for gap in gaps {
                 let Some(samples) = NonZeroUsize::new(gap.len()) else { continue };
@@ -230,7 +236,7 @@ impl Session<'_> {
     }
 
     /// Judges every candidate without a verdict, until no more are drawn.
-    async fn judge(&self, feed: &Feed) -> Result<Missing> {
+    pub(super) async fn judge(&self, feed: &Feed) -> Result<Missing> {
         let mut judging = JoinSet::new();
         let mut verdicts = Verdicts::default();
         let mut missing = Missing::default();
@@ -310,6 +316,7 @@ impl Session<'_> {
         let key = match kind {
             Kind::Lean => "checker-lean",
             Kind::Python => "checker-python",
+            Kind::Isabelle => "checker-isabelle",
         };
         let mut store = self.store();
         match store.meta(key)? {
@@ -332,9 +339,16 @@ impl Session<'_> {
 }
 
 /// From those who draw to those who judge.
-struct Feed {
+pub(super) struct Feed {
     is_drawn: AtomicBool,
     more: Notify,
+}
+
+impl Feed {
+    /// Nobody draws any more.
+    pub(super) fn of_all() -> Self {
+        Self { is_drawn: AtomicBool::new(true), more: Notify::new() }
+    }
 }
 
 /// Verdicts that are not in the store yet.
@@ -384,7 +398,7 @@ async fn ask(farm: Arc<Farm>, candidate: Candidate, id: i64) -> (i64, Kind, Resu
 }
 
 /// The seed of a problem's samples: of what is asked and of its name, so that other problems change nothing.
-fn problem_seed(seed: u64, problem: &Problem) -> u64 {
+pub(super) fn problem_seed(seed: u64, problem: &Problem) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"proofloop-evaluation-seed-v1");
     hasher.update(&seed.to_le_bytes());

@@ -113,8 +113,9 @@ pub fn paired_difference(pairs: &[(Trials, Trials)], k: u32, bootstrap: Bootstra
     estimate(&values, Interval { low: -1.0, high: 1.0 }, bootstrap)
 }
 
-/// `range` is what a value can be.
-fn estimate(values: &[f64], range: Interval, bootstrap: Bootstrap) -> Option<Estimate> {
+/// The mean of one value of each problem; `range` is what a value can be. `None` without a problem.
+#[must_use]
+pub fn estimate(values: &[f64], range: Interval, bootstrap: Bootstrap) -> Option<Estimate> {
     let value = mean(values)?;
     let count = values.len() as f64;
     let squares: f64 = values.iter().map(|one| (one - value).powi(2)).sum();

@@ -14,5 +14,5 @@ mod table;
 pub use error::{ExportError, Result};
 pub use jsonl::JsonlWriter;
 pub use parquet::ParquetWriter;
-pub use rows::{PromptOf, What};
+pub use rows::{Language, What};
 pub use table::{Cell, Column, Kind, Row, RowWriter};

@@ -40,8 +40,14 @@ const CONJECTURES: [Column; 8] = [
 const SFT: [Column; 3] = [Column::text("prompt"), Column::text("completion"), Column::number("weight")];
 const PREFERENCES: [Column; 3] = [Column::text("prompt"), Column::text("chosen"), Column::text("rejected")];
 
-/// What the prover is shown of a header and a statement.
-pub type PromptOf<'a> = &'a dyn Fn(&str, &str) -> String;
+/// What is known of a run beside its store.
+#[derive(Clone, Copy)]
+pub struct Language<'a> {
+    /// Who judges its proofs, as `proofloop verify` calls it.
+    pub kind: &'static str,
+    /// What the prover is shown of a header and a statement.
+    pub prompt: &'a dyn Fn(&str, &str) -> String,
+}
 
 /// Takes rows.
 type Sink<'a> = &'a mut dyn FnMut(Row) -> Result<()>;
@@ -81,18 +87,18 @@ impl What {
         }
     }
 
-    /// Hands over its rows. `prompt` is asked for preferences.
+    /// Hands over its rows.
     ///
     /// # Errors
     /// The store can't be read; what `sink` says.
-    pub fn each_row(self, store: &RunStore, prompt: PromptOf<'_>, sink: Sink<'_>) -> Result<()> {
+    pub fn each_row(self, store: &RunStore, language: Language<'_>, sink: Sink<'_>) -> Result<()> {
         match self {
-            Self::Proofs { held_out } => proofs(store, held_out, sink),
+            Self::Proofs { held_out } => proofs(store, held_out, language.kind, sink),
             Self::Conjectures => conjectures(store, sink),
             Self::Sft { iteration } => store.each_latest_example(iteration, &mut |example| {
                 sink(vec![example.prompt.into(), example.completion.into(), example.weight.into()])
             }),
-            Self::Preferences => preferences(store, prompt, sink),
+            Self::Preferences => preferences(store, language, sink),
         }
     }
 }
@@ -122,14 +128,14 @@ fn each_statement(
     close(&mut attempts)
 }
 
-fn proofs(store: &RunStore, held_out: bool, sink: Sink<'_>) -> Result<()> {
+fn proofs(store: &RunStore, held_out: bool, kind: &str, sink: Sink<'_>) -> Result<()> {
     let stages = StageFilter::Except(if held_out { &[] } else { &HELD_OUT });
     let filter = AttemptFilter { stages, iterations: 0..=u32::MAX, accepted_only: true };
     each_statement(store, &filter, &mut |statement, attempts| {
         for (ordinal, attempt) in (0u32..).zip(attempts) {
             sink(vec![
                 format!("{}-{ordinal}", statement.id).into(),
-                "lean".into(),
+                kind.into(),
                 statement.name.as_str().into(),
                 statement.split.unwrap_or(Split::Train).name().into(),
                 statement.origin.name().into(),
@@ -173,14 +179,14 @@ fn conjectures(store: &RunStore, sink: Sink<'_>) -> Result<()> {
     })
 }
 
-fn preferences(store: &RunStore, prompt: PromptOf<'_>, sink: Sink<'_>) -> Result<()> {
+fn preferences(store: &RunStore, language: Language<'_>, sink: Sink<'_>) -> Result<()> {
     let stages = StageFilter::Except(&HELD_OUT);
     let filter = AttemptFilter { stages, iterations: 0..=u32::MAX, accepted_only: false };
     each_statement(store, &filter, &mut |statement, attempts| {
         let with = |verdict: &'static str| attempts.iter().filter(move |attempt| attempt.verdict == verdict);
         for (chosen, rejected) in with("accepted").zip(with("rejected")).take(MAX_PAIRS) {
             sink(vec![
-                prompt(&statement.header, &statement.text).into(),
+                (language.prompt)(&statement.header, &statement.text).into(),
                 chosen.completion.as_str().into(),
                 rejected.completion.as_str().into(),
             ])?;

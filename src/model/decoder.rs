@@ -2,7 +2,7 @@
 //!
 //! - **Training**, differentiable in every trainable parameter: [`Decoder::forward_train`], or its parts
 //!   [`Decoder::embed`], [`Layer::forward_train`], [`Decoder::last_norm`] one by one for gradient checkpointing, then
-//!   [`Decoder::loss`] or [`Decoder::logits`].
+//!   [`Decoder::loss`], [`Decoder::log_probs`] or [`Decoder::logits`].
 //! - **Generation**, on detached weights with a [`KvCache`]: [`Decoder::prefill`], [`Decoder::forward_cached`].
 //!
 //! `tests/model.rs` proves that both give the same logits. Shapes: tokens [batch, length], hidden
@@ -190,6 +190,16 @@ impl Decoder {
             (flat.index_select(&indices, 0)?, chosen.0, chosen.1)
         };
         Ok(ops::cross_entropy(&self.logits(&flat)?, &targets, &weights)?)
+    }
+
+    /// Log-probability of `tokens`, and entropy, behind chosen hidden states [n, hidden], one for each token: both [n], in
+    /// f32 (f64 of f64), differentiable. Whatever else reads the hidden states (a value head) shares the pass that made
+    /// them.
+    ///
+    /// # Errors
+    /// Not one token for each, a token outside the vocabulary, or a tensor operation failed.
+    pub fn log_probs(&self, hidden: &Tensor, tokens: &[u32]) -> Result<(Tensor, Tensor)> {
+        Ok(ops::log_probs(&self.logits(hidden)?, tokens)?)
     }
 
     /// Reads new tokens of every row of `cache`, one or more each, and gives the logits behind the last token of

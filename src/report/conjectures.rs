@@ -109,7 +109,7 @@ pub(super) fn funnel(all: &BTreeMap<u32, Screening>, attempted: u64, proved: u64
     for (name, count, why) in [
         ("parsed", sum.unparsable, "no statement"),
         ("new", sum.duplicate, "known already"),
-        ("well-typed", sum.ill_typed, "not understood by Lean"),
+        ("well-typed", sum.ill_typed, "not understood by the prover"),
         ("not trivial", sum.trivial, "closed by a cheap tactic"),
         ("not contradictory", sum.contradictory, "hypotheses prove False"),
     ] {

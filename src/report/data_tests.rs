@@ -37,7 +37,7 @@ fn the_data_of_a_tiny_run() {
       {"count":10,"lost":"","name":"generated"}
       {"count":10,"lost":"","name":"parsed"}
       {"count":8,"lost":"2 known already","name":"new"}
-      {"count":7,"lost":"1 not understood by Lean","name":"well-typed"}
+      {"count":7,"lost":"1 not understood by the prover","name":"well-typed"}
       {"count":7,"lost":"","name":"not trivial"}
       {"count":7,"lost":"","name":"not contradictory"}
       {"count":7,"lost":"","name":"attempted"}

@@ -3,7 +3,7 @@
 use super::conjectures::Screening;
 use super::facts::{Facts, Proving};
 use super::text;
-use crate::selfplay::lemmas;
+use crate::selfplay::prover::Prover;
 use proofloop_datasets::rename;
 use proofloop_datasets::store::{ConjectureRecord, Origin, StageRecord, StatementId};
 use serde::Serialize;
@@ -96,7 +96,7 @@ pub(super) fn iterations(facts: &Facts, screenings: &BTreeMap<u32, Screening>) -
     for iteration in begun {
         let mut one = IterationData { iteration, ..IterationData::default() };
         if let Some(proving) = facts.proving.get(&iteration) {
-            one.count_proving(proving, &origins);
+            one.count_proving(proving, facts.settings.prover, &origins);
         }
         one.screening = screenings.get(&iteration).copied();
         let of_this = facts.conjectures.iter().filter(|record| record.iteration == iteration);
@@ -110,7 +110,7 @@ pub(super) fn iterations(facts: &Facts, screenings: &BTreeMap<u32, Screening>) -
 }
 
 impl IterationData {
-    fn count_proving(&mut self, proving: &Proving, origins: &BTreeMap<StatementId, Origin>) {
+    fn count_proving(&mut self, proving: &Proving, prover: Prover, origins: &BTreeMap<StatementId, Origin>) {
         for rate in &proving.rates {
             let proved = u64::from(rate.accepted > 0);
             match origins.get(&rate.statement) {
@@ -128,13 +128,13 @@ impl IterationData {
         self.distinct_samples = proving.tally.distinct;
         self.tokens = proving.tally.tokens;
         self.verdicts = proving.tally.verdicts.clone();
-        self.measure_proofs(proving);
+        self.measure_proofs(proving, prover);
     }
 
-    fn measure_proofs(&mut self, proving: &Proving) {
+    fn measure_proofs(&mut self, proving: &Proving, prover: Prover) {
         let mut lemmas: BTreeMap<String, u64> = BTreeMap::new();
         let proofs = || proving.proofs.iter();
-        for named in proofs().map(|proof| lemmas::in_proof(&proof.completion)) {
+        for named in proofs().map(|proof| prover.lemmas(&proof.completion)) {
             self.diversity.lemma_proofs += u64::from(!named.is_empty());
             named.into_iter().for_each(|lemma| *lemmas.entry(lemma).or_default() += 1);
         }

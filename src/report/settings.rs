@@ -1,5 +1,7 @@
 //! What a report takes from `run.toml`. Anything may be missing, so that runs of other versions can be read.
 
+use crate::selfplay::prover::Prover;
+
 /// Where the settings that people ask for first may stand, with what they are called.
 const HIGHLIGHTS: &[(&str, &[&str])] = &[
     ("preset", &["settings", "preset"]),
@@ -29,11 +31,13 @@ pub struct Settings {
     pub seed: u64,
     /// The k of pass@k that are reported.
     pub ks: Vec<u32>,
+    /// Whose proofs they are.
+    pub prover: Prover,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { text: String::new(), highlights: Vec::new(), seed: 0, ks: KS.to_vec() }
+        Self { text: String::new(), highlights: Vec::new(), seed: 0, ks: KS.to_vec(), prover: Prover::Lean }
     }
 }
 
@@ -54,6 +58,9 @@ impl Settings {
         settings.seed = seed.and_then(|seed| u64::try_from(seed).ok()).unwrap_or(0);
         if let Some(ks) = find(&table, &["settings", "evaluation", "ks"]).and_then(toml::Value::as_array) {
             settings.ks = ks.iter().filter_map(|k| u32::try_from(number(k)?).ok()).collect();
+        }
+        if let Some(prover) = find(&table, &["settings", "prover"]) {
+            settings.prover = prover.clone().try_into().unwrap_or_default();
         }
         settings
     }

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 /// The seed of one purpose.
-pub(super) fn seed(run: u64, purpose: &str, iteration: u32, item: i64) -> u64 {
+pub(crate) fn seed(run: u64, purpose: &str, iteration: u32, item: i64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&run.to_le_bytes());
     hasher.update(&iteration.to_le_bytes());
@@ -17,7 +17,7 @@ pub(super) fn seed(run: u64, purpose: &str, iteration: u32, item: i64) -> u64 {
 }
 
 /// `count` of `0..total`, or all, in rising order.
-pub(super) fn choose(run: u64, purpose: &str, iteration: u32, total: usize, count: usize) -> Vec<usize> {
+pub(crate) fn choose(run: u64, purpose: &str, iteration: u32, total: usize, count: usize) -> Vec<usize> {
     let mut random = ChaCha8Rng::seed_from_u64(seed(run, purpose, iteration, 0));
     let mut all: Vec<usize> = (0..total).collect();
     let count = count.min(total);

@@ -15,13 +15,13 @@ const BATCH_TOKENS: usize = 4096;
 
 /// A row of `dimension` numbers for each text, in their order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Embeddings {
-    pub(super) values: Vec<f32>,
-    pub(super) dimension: usize,
+pub(crate) struct Embeddings {
+    pub(crate) values: Vec<f32>,
+    pub(crate) dimension: usize,
 }
 
 /// Embeds texts. An empty text is an error of the model's.
-pub(super) fn embed(model: &Decoder, tokenizer: &Tokenizer, texts: &[&str]) -> Result<Embeddings> {
+pub(crate) fn embed(model: &Decoder, tokenizer: &Tokenizer, texts: &[&str]) -> Result<Embeddings> {
     let dimension = model.config().hidden_size;
     let encode = |text: &&str| {
         tokenizer.encode(text, false).map(|mut tokens| {

@@ -86,12 +86,12 @@ pub enum SelfPlayError {
 }
 
 impl SelfPlayError {
-    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |source| Self::Io { what, path, source }
     }
 
-    pub(super) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {
         Self::Setting { setting, problem: problem.into() }
     }
 }

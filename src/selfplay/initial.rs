@@ -3,8 +3,8 @@
 use super::alike::Alike;
 use super::chance;
 use super::lemmas;
-use super::prompts::{PromptStyle, Role, Seed};
-use super::statement;
+use super::prompts::{Role, Seed};
+use super::prover::{Prompts, Prover};
 use proofloop_datasets::store::{ExampleRecord, Statement, StatementId};
 use std::collections::BTreeMap;
 
@@ -35,19 +35,24 @@ pub(super) fn shown<'a>(statements: &'a [Statement], topics: &'a BTreeMap<String
 /// with the trivial lemma before each `Y`.
 pub(super) fn examples(
     shown: &[Shown<'_>],
-    style: PromptStyle,
+    prompts: Prompts,
     trivial_pairs: usize,
     seed: u64,
 ) -> Vec<ExampleRecord> {
     let mut examples: Vec<ExampleRecord> = Vec::new();
     for one in shown {
         let Statement { id, header, text, .. } = one.statement;
-        push(&mut examples, Role::Prover, *id, (style.prover(header, text), style.proof_answer(one.proof)));
+        push(
+            &mut examples,
+            Role::Prover,
+            *id,
+            (prompts.prover(header, text), prompts.proof_answer(one.proof)),
+        );
     }
     for (index, later) in shown.iter().enumerate() {
-        for (earlier, lemma) in partners(shown, index, trivial_pairs, seed) {
+        for (earlier, lemma) in partners(shown, prompts.prover, (index, trivial_pairs), seed) {
             let earlier = &shown[earlier];
-            conjecturer(&mut examples, style, (earlier.statement, earlier.proof, &lemma), later.statement);
+            conjecturer(&mut examples, prompts, (earlier.statement, earlier.proof, &lemma), later.statement);
         }
     }
     examples
@@ -58,21 +63,22 @@ pub(super) fn examples(
 pub(super) fn add_alike(
     examples: &mut Vec<ExampleRecord>,
     training: &[&Statement],
-    style: PromptStyle,
+    prompts: Prompts,
     count: usize,
 ) {
     if count == 0 {
         return;
     }
-    let texts: Vec<String> = training.iter().map(|one| statement::without_name(&one.text)).collect();
+    let texts: Vec<String> = training.iter().map(|one| prompts.prover.comparable(&one.text)).collect();
     let alike = Alike::new(texts.iter().map(String::as_str));
-    let may_stand_before = |&index: &usize| !style.shows_seed_s_proof() || training[index].known.is_some();
+    let may_stand_before =
+        |&index: &usize| !prompts.style.shows_seed_s_proof() || training[index].known.is_some();
     let seeds: Vec<usize> = (0..training.len()).filter(may_stand_before).collect();
     for (index, &later) in training.iter().enumerate() {
         for seed in alike.nearest(index, &seeds, count) {
             let seed = training[seed];
             let proof = seed.known.as_deref().unwrap_or_default();
-            conjecturer(examples, style, (seed, proof, lemmas::TRIVIAL), later);
+            conjecturer(examples, prompts, (seed, proof, lemmas::TRIVIAL), later);
         }
     }
 }
@@ -80,13 +86,13 @@ pub(super) fn add_alike(
 /// Adds an example of a conjecture that is made from a statement, its proof and a lemma.
 fn conjecturer(
     examples: &mut Vec<ExampleRecord>,
-    style: PromptStyle,
+    prompts: Prompts,
     (seed, proof, lemma): (&Statement, &str, &str),
     conjecture: &Statement,
 ) {
     let seed = Seed { header: &seed.header, lemma, statement: &seed.text, proof };
-    let answer = style.conjecture_answer(&conjecture.text);
-    push(examples, Role::Conjecturer, conjecture.id, (style.conjecturer(&seed), answer));
+    let answer = prompts.conjecture_answer(&conjecture.text);
+    push(examples, Role::Conjecturer, conjecture.id, (prompts.conjecturer(&seed), answer));
 }
 
 fn push(
@@ -101,9 +107,14 @@ fn push(
 }
 
 /// What `later` is paired with: earlier statements, each with a lemma.
-fn partners(shown: &[Shown<'_>], later: usize, trivial_pairs: usize, seed: u64) -> Vec<(usize, String)> {
+fn partners(
+    shown: &[Shown<'_>],
+    prover: Prover,
+    (later, trivial_pairs): (usize, usize),
+    seed: u64,
+) -> Vec<(usize, String)> {
     let id = shown[later].statement.id;
-    let lemmas_of = |index: usize| lemmas::in_proof(shown[index].proof);
+    let lemmas_of = |index: usize| prover.lemmas(shown[index].proof);
     let mut pairs = Vec::new();
     for lemma in lemmas_of(later) {
         let earlier: Vec<usize> = (0..later).filter(|&index| lemmas_of(index).contains(&lemma)).collect();
@@ -124,9 +135,14 @@ fn choose(seed: u64, purpose: &str, item: StatementId, from: &[usize], count: us
 
 #[cfg(test)]
 mod tests {
+    use super::super::prompts::PromptStyle;
     use super::*;
     use proofloop_datasets::Split;
     use proofloop_datasets::store::Origin;
+
+    fn asking(style: PromptStyle) -> Prompts {
+        Prompts { style, prover: Prover::Lean }
+    }
 
     fn statement(id: StatementId, text: &str, proof: Option<&str>) -> Statement {
         Statement {
@@ -158,7 +174,7 @@ mod tests {
         let topics = BTreeMap::from([topic(1, "nat"), topic(3, "prop"), topic(4, "nat")]);
         let shown = shown(&statements, &topics);
         assert_eq!(shown.len(), 3);
-        let examples = examples(&shown, PromptStyle::Plain, 2, 1);
+        let examples = examples(&shown, asking(PromptStyle::Plain), 2, 1);
         let lines: Vec<String> = examples
             .iter()
             .map(|example| {
@@ -177,7 +193,7 @@ mod tests {
         "#);
         let mut more = Vec::new();
         let training: Vec<&Statement> = statements.iter().collect();
-        add_alike(&mut more, &training, PromptStyle::Plain, 1);
+        add_alike(&mut more, &training, asking(PromptStyle::Plain), 1);
         let pairs: Vec<String> =
             more.iter().map(|example| format!("{:?} -> {:?}", example.prompt, example.completion)).collect();
         insta::assert_snapshot!(pairs.join("\n"), @r#"
@@ -187,7 +203,7 @@ mod tests {
         "conjecture \ntheorem (n : Nat) : n + 0 = n := by\n" -> "(n : Nat) : 0 + (n + 0) = n"
         "#);
         let mut shown_only = Vec::new();
-        add_alike(&mut shown_only, &training, PromptStyle::Stp, 1);
+        add_alike(&mut shown_only, &training, asking(PromptStyle::Stp), 1);
         assert!(shown_only.iter().all(|example| !example.prompt.contains("theorem b ")));
     }
 }

@@ -47,7 +47,7 @@ pub struct LearnSettings {
 
 /// What the weights were before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Base {
+pub(crate) enum Base {
     /// Random ones of the nano shape, from this seed.
     Nano { seed: u64 },
     /// A Hugging Face folder.
@@ -68,12 +68,12 @@ pub struct Compute {
 /// What was learnt; also a file beside the model, so that a model that is there is not learnt again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Learnt {
-    pub(super) steps: u64,
-    pub(super) examples: usize,
+pub(crate) struct Learnt {
+    pub(crate) steps: u64,
+    pub(crate) examples: usize,
     /// Examples that were too long.
-    pub(super) dropped: usize,
-    pub(super) tokens: u64,
+    pub(crate) dropped: usize,
+    pub(crate) tokens: u64,
 }
 
 /// The file of a [`Learnt`] in a round's folder.
@@ -101,18 +101,18 @@ impl Learnt {
 }
 
 /// Teaches models, each in a folder of its own.
-pub(super) struct Learner<'a> {
-    pub(super) compute: &'a Compute,
-    pub(super) tokenizer: &'a Tokenizer,
-    pub(super) seed: u64,
-    pub(super) listener: &'a Listener,
-    pub(super) cancel: &'a CancellationToken,
+pub(crate) struct Learner<'a> {
+    pub(crate) compute: &'a Compute,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) seed: u64,
+    pub(crate) listener: &'a Listener,
+    pub(crate) cancel: &'a CancellationToken,
 }
 
 impl Learner<'_> {
     /// Teaches `base` these examples and writes `folder/model`. What is left in `folder` of an attempt that was
     /// interrupted is gone on with, to the bit on a CPU.
-    pub(super) fn learn(
+    pub(crate) fn learn(
         &self,
         base: &Base,
         records: &[ExampleRecord],
@@ -150,12 +150,12 @@ impl Learner<'_> {
             tokens: read.examples.iter().map(|example| example.tokens.len() as u64).sum(),
         };
         learnt.write(folder)?;
-        self.save(base, trainer.model(), folder)?;
+        save_model(base, trainer.model(), Some(self.tokenizer), folder)?;
         Ok(learnt)
     }
 
     /// The model with these weights.
-    pub(super) fn base(&self, base: &Base) -> Result<Decoder> {
+    pub(crate) fn base(&self, base: &Base) -> Result<Decoder> {
         let Compute { device, dtype, .. } = self.compute;
         Ok(match base {
             Base::Nano { seed } => Decoder::init(nano::config(self.tokenizer)?, *seed, *dtype, device)?,
@@ -208,21 +208,29 @@ impl Learner<'_> {
             max_gradient_norm: settings.max_gradient_norm,
         }
     }
+}
 
-    /// Puts the model in its place and removes what was only needed to go on.
-    fn save(&self, base: &Base, model: &Decoder, folder: &Path) -> Result<()> {
-        let (path, partial) = (folder.join("model"), folder.join("model.partial"));
-        remove(&partial)?;
-        fs::create_dir_all(&partial).map_err(SelfPlayError::io("create", &partial))?;
-        model.save(&partial, &SaveOptions { dtype: model.dtype(), ..SaveOptions::default() })?;
-        match base {
-            Base::Nano { .. } => nano::save_beside_weights(&partial, model.config(), self.tokenizer)?,
-            Base::Folder(from) => copy_companions(from, &partial)?,
+/// Puts a round's model in its place, with its tokenizer (which a nano model's must be given) and what else sampling needs.
+pub(crate) fn save_model(
+    base: &Base,
+    model: &Decoder,
+    tokenizer: Option<&Tokenizer>,
+    folder: &Path,
+) -> Result<()> {
+    let (path, partial) = (folder.join("model"), folder.join("model.partial"));
+    remove(&partial)?;
+    fs::create_dir_all(&partial).map_err(SelfPlayError::io("create", &partial))?;
+    model.save(&partial, &SaveOptions { dtype: model.dtype(), ..SaveOptions::default() })?;
+    match (base, tokenizer) {
+        (Base::Nano { .. }, Some(tokenizer)) => {
+            nano::save_beside_weights(&partial, model.config(), tokenizer)?;
         }
-        remove(&path)?;
-        fs::rename(&partial, &path).map_err(SelfPlayError::io("rename", &partial))?;
-        Ok(())
+        (Base::Nano { .. }, None) => {}
+        (Base::Folder(from), _) => copy_companions(from, &partial)?,
     }
+    remove(&path)?;
+    fs::rename(&partial, &path).map_err(SelfPlayError::io("rename", &partial))?;
+    Ok(())
 }
 
 /// Steps of a round.
@@ -252,12 +260,12 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Removes everything of a round.
-pub(super) fn forget(folder: &Path) -> Result<()> {
+pub(crate) fn forget(folder: &Path) -> Result<()> {
     remove(folder)
 }
 
 /// Removes the checkpoints inside a round whose model is in its place.
-pub(super) fn forget_steps(folder: &Path) -> Result<()> {
+pub(crate) fn forget_steps(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

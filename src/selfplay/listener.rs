@@ -14,7 +14,7 @@ impl Listener {
         Self(Arc::new(hear))
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         (self.0)(event);
     }
 }

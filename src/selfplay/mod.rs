@@ -1,13 +1,14 @@
-//! Self-play: one model conjectures and proves, Lean judges, and the model learns from what was accepted.
+//! Self-play: one model conjectures and proves, Lean or Isabelle judges, and the model learns from what was accepted.
 //!
 //! It is STP (Dong & Ma, arXiv 2502.00212; `../shared/reference/stp.md`) with every rule as a setting, and with what that
 //! lacks: conjectures are screened before they are proved, and a run goes on after `kill -9` as if nothing had happened.
 //!
 //! | file | what |
 //! |---|---|
-//! | `run.rs` | the order of the stages; `round.rs` makes and proves conjectures, `selection.rs` chooses examples |
+//! | `run.rs`, `stage.rs` | the order of the stages, and what each leaves; `round.rs` makes and proves conjectures, `selection.rs` chooses examples |
 //! | `rollout.rs`, `judge.rs` | samples while the farm judges; verdicts into the store |
 //! | `screening.rs`, `statement.rs`, `lemmas.rs` | what a conjecture must be |
+//! | `prover.rs`, `isabelle/` | what differs between Lean and Isabelle |
 //! | `select/` | the selection rules, as functions of plain data |
 //! | `initial.rs`, `learner.rs`, `embed.rs` | examples, weights and embeddings of a model |
 //! | `settings.rs`, `presets.rs`, `prompts.rs`, `problems.rs`, `folder.rs` | what a run is |
@@ -16,27 +17,30 @@
 
 mod alike;
 mod busy;
-mod chance;
-mod embed;
+pub(crate) mod chance;
+pub(crate) mod embed;
 mod error;
 pub mod event;
 mod folder;
 mod initial;
-mod judge;
-mod learner;
+pub mod isabelle;
+pub(crate) mod judge;
+pub(crate) mod learner;
 pub mod lemmas;
 mod listener;
 pub mod presets;
 mod problems;
 pub mod prompts;
+pub mod prover;
 pub mod results;
-mod rollout;
+pub(crate) mod rollout;
 mod round;
 mod run;
 pub mod screening;
 pub mod select;
 mod selection;
 pub mod settings;
+pub(crate) mod stage;
 pub mod statement;
 
 pub use error::{Result, SelfPlayError};

@@ -6,6 +6,7 @@
 use super::learner::LearnSettings;
 use super::problems::ProblemSettings;
 use super::prompts::PromptStyle;
+use super::prover::Prover;
 use super::screening::ScreeningSettings;
 use super::select::conjectures::{ConjectureSettings, Elegance, EleganceScope, LemmaUse, PassRateWindow};
 use super::select::proofs::ProofSettings;
@@ -123,6 +124,7 @@ fn nano(seed: u64) -> Settings {
         ablated: Vec::new(),
         seed,
         iterations: 3,
+        prover: Prover::Lean,
         prompts: PromptStyle::Plain,
         problems: ProblemSettings {
             held_out: Split::Test,

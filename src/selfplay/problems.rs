@@ -2,9 +2,9 @@
 
 use super::chance;
 use super::error::{Result, SelfPlayError};
-use super::statement;
+use super::prover::Prover;
 use proofloop_datasets::store::{Origin, Statement};
-use proofloop_datasets::{Kind, Problem, Split};
+use proofloop_datasets::{Problem, Split};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub struct ProblemSettings {
     /// The share of the training problems with a published proof whose proof is shown to the model at the start. The proofs of
     /// the others, and of what is held out, are never read.
     pub shown_proofs: f64,
-    /// Lean commands behind every problem's own header, such as a limit on heartbeats, which makes that a proof is found too
+    /// Commands behind every problem's own header, such as a limit on heartbeats, which makes that a proof is found too
     /// expensive the same on every machine.
     pub header: String,
     /// The training problems are cut to so many, by chance; for trials.
@@ -49,20 +49,25 @@ pub(super) struct Chosen {
 /// Chooses; everything follows from the problems, the settings and the seed.
 ///
 /// # Errors
-/// A problem is not Lean; nothing is left to train on.
-pub(super) fn choose(problems: &[Problem], settings: &ProblemSettings, seed: u64) -> Result<Chosen> {
+/// A problem is not the prover's; nothing is left to train on.
+pub(super) fn choose(
+    problems: &[Problem],
+    prover: Prover,
+    settings: &ProblemSettings,
+    seed: u64,
+) -> Result<Chosen> {
     let mut held_out_keys = BTreeSet::new();
     let mut held_out = Vec::new();
     let mut training: Vec<(Statement, bool)> = Vec::new();
     let mut chosen = Chosen::default();
     for problem in problems.iter().filter(|problem| problem.split == settings.held_out) {
-        let statement = statement(problem, settings)?;
+        let statement = statement(problem, prover, settings)?;
         held_out_keys.insert(statement.key);
         held_out.push(Statement { known: None, ..statement });
     }
     let mut seen = BTreeSet::new();
     for problem in problems.iter().filter(|problem| problem.split == Split::Train) {
-        let statement = statement(problem, settings)?;
+        let statement = statement(problem, prover, settings)?;
         if held_out_keys.contains(&statement.key) {
             chosen.contaminated += 1;
         } else if !seen.insert(statement.key) {
@@ -92,17 +97,15 @@ pub(super) fn choose(problems: &[Problem], settings: &ProblemSettings, seed: u64
     Ok(chosen)
 }
 
-fn statement(problem: &Problem, settings: &ProblemSettings) -> Result<Statement> {
-    let Kind::Lean(lean) = &problem.kind else {
-        let problem = format!("are not all Lean: `{}` is a program to write", problem.name);
+fn statement(problem: &Problem, prover: Prover, settings: &ProblemSettings) -> Result<Statement> {
+    let Some((header, text)) = prover.statement(problem, &settings.header) else {
+        let (prover, name, language) = (prover.name(), &problem.name, problem.language());
+        let problem = format!("are not all for {prover}: `{name}` is of the kind `{language}`");
         return Err(SelfPlayError::Problems { problem });
     };
-    let newline = if lean.header.is_empty() || lean.header.ends_with('\n') { "" } else { "\n" };
-    let header = format!("{}{newline}{}", lean.header, settings.header);
-    let text = format!("{} := by", statement::without_assignment(&lean.statement));
     Ok(Statement {
         id: 0,
-        key: statement::key(&header, &text),
+        key: prover.key(&header, &text),
         name: problem.name.clone(),
         header,
         text,
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn proofs_are_shown_of_the_share_and_of_nothing_held_out() {
-        let chosen = choose(&problems(), &settings(), 7).expect("chooses");
+        let chosen = choose(&problems(), Prover::Lean, &settings(), 7).expect("chooses");
         assert_eq!((chosen.statements.len(), chosen.duplicates, chosen.contaminated), (605, 0, 0));
         let shown = |split: Split| {
             let of = chosen.statements.iter().filter(|statement| statement.split == Some(split));
@@ -143,8 +146,8 @@ mod tests {
         let ids: Vec<i64> = chosen.statements.iter().map(|statement| statement.id).collect();
         assert_eq!(ids, (1..=605).collect::<Vec<_>>());
         assert!(chosen.statements.iter().all(|statement| statement.header.ends_with("20000")));
-        assert_eq!(chosen, choose(&problems(), &settings(), 7).expect("chooses"));
-        assert_ne!(chosen, choose(&problems(), &settings(), 8).expect("chooses"));
+        assert_eq!(chosen, choose(&problems(), Prover::Lean, &settings(), 7).expect("chooses"));
+        assert_ne!(chosen, choose(&problems(), Prover::Lean, &settings(), 8).expect("chooses"));
     }
 
     #[test]
@@ -156,16 +159,16 @@ mod tests {
         copy = all[0].clone();
         copy.name = "again".to_owned();
         all.push(copy);
-        let chosen = choose(&all, &settings(), 7).expect("chooses");
+        let chosen = choose(&all, Prover::Lean, &settings(), 7).expect("chooses");
         assert_eq!((chosen.statements.len(), chosen.duplicates, chosen.contaminated), (605, 1, 1));
     }
 
     #[test]
     fn a_limit_keeps_the_order() {
-        let chosen =
-            choose(&problems(), &ProblemSettings { limit: Some(10), ..settings() }, 7).expect("chooses");
+        let chosen = choose(&problems(), Prover::Lean, &ProblemSettings { limit: Some(10), ..settings() }, 7)
+            .expect("chooses");
         assert_eq!(chosen.statements.len(), 115);
         let none: Vec<Problem> = problems().into_iter().filter(|p| p.split == Split::Test).collect();
-        assert!(choose(&none, &settings(), 7).is_err());
+        assert!(choose(&none, Prover::Lean, &settings(), 7).is_err());
     }
 }

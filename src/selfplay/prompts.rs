@@ -30,7 +30,8 @@ pub struct Seed<'a> {
 const STP_START: &str = "Complete the following Lean 4 code:\n\n```lean4\n";
 /// What STP gives where there is no lemma.
 const STP_TRIVIAL: &str = "theorem true: True";
-const STP_END: &str = "</hard theorem>";
+/// Ends a conjecture.
+pub(super) const STP_END: &str = "</hard theorem>";
 
 impl PromptStyle {
     /// What the prover continues with a proof. `statement` ends in `:= by`.

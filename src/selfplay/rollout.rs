@@ -5,7 +5,7 @@ use super::error::{Result, SelfPlayError};
 use super::event::Event;
 use super::judge::{Judge, Known, Work};
 use super::listener::Listener;
-use super::prompts::PromptStyle;
+use super::prover::Prompts;
 use crate::generate::{self, FinishReason, Generator, Request, Sampling};
 use proofloop_datasets::store::{Sample, StatementId};
 use std::collections::{BTreeMap, HashMap};
@@ -27,7 +27,7 @@ const SHARE_UNAVAILABLE: f64 = 0.02;
 pub(super) struct Job {
     pub(super) statement: StatementId,
     pub(super) header: String,
-    /// Ends in `:= by`.
+    /// Up to its proof: in Lean it ends in `:= by`.
     pub(super) text: String,
     pub(super) prompt: String,
     pub(super) samples: NonZeroUsize,
@@ -60,7 +60,7 @@ pub(super) struct Rollouts {
 pub(super) struct Sampler<'a> {
     pub(super) generator: &'a dyn Generator,
     pub(super) judge: &'a Judge,
-    pub(super) prompts: PromptStyle,
+    pub(super) prompts: Prompts,
     pub(super) listener: &'a Listener,
     pub(super) cancel: &'a CancellationToken,
     pub(super) generating: &'a Meter,
@@ -90,28 +90,36 @@ impl Sampler<'_> {
 
     /// Draws texts alone, in the order of the requests and their samples.
     pub(super) async fn complete(&self, requests: Vec<Request>) -> Result<Vec<Vec<generate::Completion>>> {
-        let mut drawn: Vec<BTreeMap<usize, generate::Completion>> = vec![BTreeMap::new(); requests.len()];
-        let (sender, mut events) = mpsc::channel(256);
-        let generating = async {
-            let _busy = self.generating.begin();
-            Ok(self.generator.generate(requests, sender, self.cancel).await?)
-        };
-        let collecting = async {
-            while let Some(event) = events.recv().await {
-                match event {
-                    generate::Event::Piece { .. } => {}
-                    generate::Event::Failed { error, .. } => return Err(error.into()),
-                    generate::Event::Completed { request, sample, completion } => {
-                        self.listener.tell(Event::Sampled { count: 1 });
-                        drawn[request].insert(sample, uninterrupted(completion)?);
-                    }
+        let _busy = self.generating.begin();
+        complete(self.generator, requests, self.listener, self.cancel).await
+    }
+}
+
+/// Draws texts, in the order of the requests and their samples.
+pub(crate) async fn complete(
+    generator: &dyn Generator,
+    requests: Vec<Request>,
+    listener: &Listener,
+    cancel: &CancellationToken,
+) -> Result<Vec<Vec<generate::Completion>>> {
+    let mut drawn: Vec<BTreeMap<usize, generate::Completion>> = vec![BTreeMap::new(); requests.len()];
+    let (sender, mut events) = mpsc::channel(256);
+    let generating = async { Ok(generator.generate(requests, sender, cancel).await?) };
+    let collecting = async {
+        while let Some(event) = events.recv().await {
+            match event {
+                generate::Event::Piece { .. } => {}
+                generate::Event::Failed { error, .. } => return Err(error.into()),
+                generate::Event::Completed { request, sample, completion } => {
+                    listener.tell(Event::Sampled { count: 1 });
+                    drawn[request].insert(sample, uninterrupted(completion)?);
                 }
             }
-            Ok::<(), SelfPlayError>(())
-        };
-        let (_usage, ()) = tokio::try_join!(generating, collecting)?;
-        Ok(drawn.into_iter().map(|samples| samples.into_values().collect()).collect())
-    }
+        }
+        Ok::<(), SelfPlayError>(())
+    };
+    let (_usage, ()) = tokio::try_join!(generating, collecting)?;
+    Ok(drawn.into_iter().map(|samples| samples.into_values().collect()).collect())
 }
 
 fn uninterrupted(completion: generate::Completion) -> Result<generate::Completion> {
@@ -169,12 +177,12 @@ impl Collector {
     ) {
         sampler.listener.tell(Event::Sampled { count: 1 });
         let job = &jobs[request];
-        let text = sampler.prompts.read_proof(&completion.text).to_owned();
+        let text = sampler.prompts.read_proof(&completion.text);
         let next = self.works.len();
         let candidate = *self.by_text.entry((request, text.clone())).or_insert(next);
         if candidate == next {
             let (header, statement) = (job.header.clone(), job.text.clone());
-            let work = Work { header, statement, completion: text };
+            let work = sampler.prompts.prover.work(header, statement, text);
             self.works.push(work.clone());
             self.known.push(None);
             self.waiting.push(0);
@@ -232,7 +240,7 @@ fn tell(sampler: &Sampler<'_>, known: &Known, count: u64) {
 }
 
 /// An error if so many have no verdict that the stage would say something else than it seems to.
-pub(super) fn check_available<'a>(all: impl Iterator<Item = &'a Known>) -> Result<()> {
+pub(crate) fn check_available<'a>(all: impl Iterator<Item = &'a Known>) -> Result<()> {
     let (mut unavailable, mut judged, mut last) = (0, 0, None);
     for known in all {
         judged += 1;

@@ -4,15 +4,15 @@ use super::busy::Meter;
 use super::chance;
 use super::error::Result;
 use super::event::Event;
-use super::lemmas;
 use super::prompts::{Role, Seed};
+use super::prover::Prover;
 use super::rollout::{Job, Rollouts};
-use super::run::{Run, Stage};
+use super::run::Run;
 use super::screening::{self, Outcome, Raw, ScreeningCounts};
 use super::select::seeds::{self, ConjectureInput, SeedCounts, SeedProof};
 use super::select::targets::{self, DatasetStatement};
 use super::settings::ConjecturingSettings;
-use super::statement;
+use super::stage::Stage;
 use crate::generate::{CandleGenerator, Request, Sampling};
 use proofloop_datasets::Split;
 use proofloop_datasets::store::{
@@ -28,6 +28,7 @@ const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
 /// The statements of a run, and how well they went before a round.
 pub(super) struct Standing {
+    pub(super) prover: Prover,
     /// Training problems.
     pub(super) problems: Vec<Statement>,
     /// Best pass rate of every statement that was attempted.
@@ -54,7 +55,7 @@ impl Standing {
     /// The proof that stands in the prompt beside a lemma: the first that names it, else the first.
     pub(super) fn proof_with<'a>(&'a self, statement: &'a Statement, lemma: &str) -> Option<&'a str> {
         let proofs = self.proofs_of(statement);
-        let names = |proof: &&&str| lemmas::in_proof(proof).iter().any(|name| name == lemma);
+        let names = |proof: &&&str| self.prover.lemmas(proof).iter().any(|name| name == lemma);
         proofs.iter().find(names).or_else(|| proofs.first()).copied()
     }
 }
@@ -62,7 +63,7 @@ impl Standing {
 impl Run<'_> {
     /// What was known before a round.
     pub(super) fn standing(&self, round: u32) -> Result<Standing> {
-        let store = self.store();
+        let store = self.stages.store();
         let before = 0..=round.saturating_sub(1);
         let mut problems = store.statements(Some(Origin::Problem))?;
         problems.retain(|statement| statement.split == Some(Split::Train));
@@ -75,7 +76,7 @@ impl Run<'_> {
         for proof in store.proofs("prove", before)? {
             proofs.entry(proof.statement).or_default().push(proof);
         }
-        Ok(Standing { problems, best_rates, proofs })
+        Ok(Standing { prover: self.settings.prover, problems, best_rates, proofs })
     }
 
     pub(super) fn prover_sampling(&self) -> Sampling {
@@ -96,7 +97,7 @@ impl Run<'_> {
             }
             None => None,
         };
-        let Some(stage) = self.stage(iteration, "prove", Some(total))? else {
+        let Some(stage) = self.stages.begin(iteration, "prove", Some(total))? else {
             // Only where an earlier process ended between the two, which it can't: screening is told first.
             return match drawn {
                 Some(drawn) => self.screen(iteration, drawn, &judging).await,
@@ -143,9 +144,9 @@ impl Run<'_> {
         });
         let accepted = rollouts.candidates.iter().filter(|(_, known)| known.is_accepted()).count();
         let summary = format!("{drawn} samples, {distinct} different, {accepted} of these proofs");
-        self.finish(stage, StageWrites { samples, detail, ..StageWrites::default() }, summary)?;
+        self.stages.finish(stage, StageWrites { samples, detail, ..StageWrites::default() }, summary)?;
         let (total, of) = self.solved(iteration)?;
-        self.tell(Event::Solved { total, of });
+        self.stages.tell(Event::Solved { total, of });
         Ok(())
     }
 
@@ -199,7 +200,7 @@ impl Run<'_> {
 
     /// The conjectures of a round that are new and within the limit.
     fn conjecture_jobs(&self, iteration: u32, standing: &Standing) -> Result<Vec<Job>> {
-        let statements = self.store().statements(Some(Origin::Conjecture))?;
+        let statements = self.stages.store().statements(Some(Origin::Conjecture))?;
         let is_new =
             |one: &&Statement| one.lineage.as_ref().is_some_and(|lineage| lineage.iteration == iteration);
         let new: BTreeMap<StatementId, &Statement> =
@@ -242,8 +243,8 @@ impl Run<'_> {
         generator: &CandleGenerator,
         (generating, judging): (&Meter, &Meter),
     ) -> Result<Option<Drawn<'b>>> {
-        let Some(stage) = self.stage(iteration, "conjecture", None)? else { return Ok(None) };
-        let conjectures = self.store().statements(Some(Origin::Conjecture))?;
+        let Some(stage) = self.stages.begin(iteration, "conjecture", None)? else { return Ok(None) };
+        let conjectures = self.stages.store().statements(Some(Origin::Conjecture))?;
         let all: BTreeMap<StatementId, &Statement> =
             standing.problems.iter().chain(&conjectures).map(|statement| (statement.id, statement)).collect();
         let seed = chance::seed(self.settings.seed, "seeds", iteration, 0);
@@ -260,7 +261,7 @@ impl Run<'_> {
         for (input, answers) in inputs.iter().zip(answers) {
             let header = all.get(&input.statement).map_or("", |one| one.header.as_str());
             for answer in answers {
-                let text = self.settings.prompts.read_conjecture(&answer.text).map_err(|_why| answer.text);
+                let text = self.settings.asking().read_conjecture(&answer.text).map_err(|_why| answer.text);
                 let (lemma, header) = (input.lemma.clone(), header.to_owned());
                 raw.push(Raw { seed: input.statement, lemma, header, text });
             }
@@ -296,9 +297,9 @@ impl Run<'_> {
     pub(super) fn conjecture_prompt(&self, standing: &Standing, seed: &Statement, lemma: &str) -> String {
         let proof = standing.proof_with(seed, lemma).unwrap_or_default();
         let text = standing.problems.iter().find(|one| one.name == lemma).map(|one| one.text.as_str());
-        self.settings.prompts.conjecturer(&Seed {
+        self.settings.asking().conjecturer(&Seed {
             header: &seed.header,
-            lemma: text.map_or(lemma, statement::without_assignment),
+            lemma: text.map_or(lemma, |text| self.settings.prover.without_assignment(text)),
             statement: &seed.text,
             proof,
         })
@@ -307,19 +308,21 @@ impl Run<'_> {
     /// Screens what was drawn, and finishes the stage.
     async fn screen(&self, iteration: u32, drawn: Drawn<'_>, judging: &Meter) -> Result<()> {
         let Drawn { stage, raw, levels, seeds, rules } = drawn;
-        let statements = self.store().statements(None)?;
+        let prover = self.settings.prover;
+        let statements = self.stages.store().statements(None)?;
         let known: BTreeSet<[u8; 32]> = statements.iter().map(|one| one.key).collect();
-        let outcomes = screening::by_text(&raw, &known, &rules.screening);
-        let outcomes = screening::by_lean(&raw, outcomes, &rules.screening, &self.judge, judging).await?;
+        let outcomes = screening::by_text(&raw, &known, prover, &rules.screening);
+        let outcomes =
+            screening::by_prover(&raw, outcomes, (prover, &rules.screening), &self.judge, judging).await?;
         let counts = ScreeningCounts::of(&outcomes);
-        let mut next = self.store().next_statement_id()?;
+        let mut next = self.stages.store().next_statement_id()?;
         let mut writes = StageWrites::default();
         for (ordinal, (raw, outcome)) in (0..).zip(raw.iter().zip(&outcomes)) {
             let id = (*outcome == Outcome::New).then_some(next);
             if let (Some(id), Ok(text)) = (id, &raw.text) {
                 next += 1;
                 let level = levels.get(&raw.seed).copied().unwrap_or(0) + 1;
-                writes.statements.push(conjecture(id, raw, text, iteration, level));
+                writes.statements.push(conjecture(id, raw, text, (prover, iteration, level)));
             }
             let (Ok(text) | Err(text)) = &raw.text;
             writes.conjectures.push(ConjectureRecord {
@@ -332,18 +335,23 @@ impl Run<'_> {
                 statement: id,
             });
         }
-        self.tell(Event::Conjectures { kept: counts.new as u64, of: counts.generated as u64 });
+        self.stages.tell(Event::Conjectures { kept: counts.new as u64, of: counts.generated as u64 });
         writes.detail = json!({ "screening": counts, "seeds": seeds });
         let summary = format!("{} of {} conjectures are worth proving", counts.new, counts.generated);
-        self.finish(&stage, writes, summary)
+        self.stages.finish(&stage, writes, summary)
     }
 }
 
-fn conjecture(id: StatementId, raw: &Raw, text: &str, iteration: u32, level: u32) -> Statement {
-    let name = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
+fn conjecture(
+    id: StatementId,
+    raw: &Raw,
+    text: &str,
+    (prover, iteration, level): (Prover, u32, u32),
+) -> Statement {
+    let name = text.split_whitespace().nth(1).unwrap_or_default().trim_end_matches(':').to_owned();
     Statement {
         id,
-        key: statement::key(&raw.header, text),
+        key: prover.key(&raw.header, text),
         name,
         header: raw.header.clone(),
         text: text.to_owned(),
@@ -371,7 +379,7 @@ fn seed_proofs(
         }
         let mut named = BTreeSet::new();
         for (proof, text) in standing.proofs_of(statement).into_iter().enumerate() {
-            let mut lemmas = if rules.lemmas { lemmas::in_proof(text) } else { Vec::new() };
+            let mut lemmas = if rules.lemmas { standing.prover.lemmas(text) } else { Vec::new() };
             lemmas.retain(|lemma| named.insert(lemma.clone()));
             if proof == 0 || !lemmas.is_empty() {
                 let best_pass_rate = if is_shown { 1.0 } else { found };

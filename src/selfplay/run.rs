@@ -17,20 +17,19 @@ use super::problems;
 use super::prompts::Role;
 use super::rollout::{Job, Rollouts, Sampler};
 use super::settings::{From, Settings};
+use super::stage::Stages;
 use crate::folder::FolderError;
 use crate::generate::{CandleGenerator, EngineOptions, Sampling};
 use crate::model::nano::{self, TOKENIZER_FILE};
 use crate::model::{Decoder, Tokenizer};
-use proofloop_datasets::store::{
-    ExampleRecord, Origin, RunStore, StageKey, StageWrites, Statement, StatementId,
-};
+use proofloop_datasets::store::{ExampleRecord, Origin, StageWrites, Statement, StatementId};
 use proofloop_datasets::{Problem, Split};
 use proofloop_verifiers::farm::Farm;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -58,19 +57,23 @@ pub async fn run(folder: &RunFolder, problems: &[Problem], equipment: &Equipment
     let store = Arc::new(Mutex::new(folder.store()?));
     let plain_only = folder.settings().sampling.plain_proofs_only;
     let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), plain_only);
-    let run = Run { folder, settings: folder.settings(), store, judge, equipment };
+    let stages = Stages::new(store, equipment);
+    let run = Run { folder, settings: folder.settings(), stages, judge, equipment };
     let started = Instant::now();
-    run.tell(Event::RunStarted {
+    run.stages.tell(Event::RunStarted {
         name: folder.name(),
         iterations: run.settings.iterations,
-        plan: run.plan()?,
+        plan: run.stages.left(self::stages(run.settings))?,
     });
     run.begin(problems).await?;
     for iteration in 1..=run.settings.iterations {
         run.iterate(iteration).await?;
     }
     run.end().await?;
-    run.tell(Event::RunFinished { seconds: started.elapsed().as_secs_f64(), summary: run.solved_summary()? });
+    run.stages.tell(Event::RunFinished {
+        seconds: started.elapsed().as_secs_f64(),
+        summary: run.solved_summary()?,
+    });
     Ok(())
 }
 
@@ -110,69 +113,12 @@ fn retrains_at_the_end(settings: &Settings) -> bool {
 pub(super) struct Run<'a> {
     pub(super) folder: &'a RunFolder,
     pub(super) settings: &'a Settings,
-    store: Arc<Mutex<RunStore>>,
+    pub(super) stages: Stages<'a>,
     pub(super) judge: Judge,
     pub(super) equipment: &'a Equipment,
 }
 
-/// A stage that is to be done now.
-pub(super) struct Stage<'a> {
-    iteration: u32,
-    name: &'a str,
-    started: Instant,
-}
-
 impl Run<'_> {
-    pub(super) fn store(&self) -> MutexGuard<'_, RunStore> {
-        // A panic elsewhere left no transaction open: each is one call.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn tell(&self, event: Event) {
-        self.equipment.listener.tell(event);
-    }
-
-    /// The stage, unless it is finished.
-    pub(super) fn stage<'b>(
-        &self,
-        iteration: u32,
-        name: &'b str,
-        total_samples: Option<u64>,
-    ) -> Result<Option<Stage<'b>>> {
-        if self.equipment.cancel.is_cancelled() {
-            return Err(SelfPlayError::Interrupted);
-        }
-        if self.store().stage(StageKey { iteration, stage: name })?.is_some() {
-            return Ok(None);
-        }
-        self.tell(Event::StageStarted { iteration, stage: name.to_owned(), total_samples });
-        Ok(Some(Stage { iteration, name, started: Instant::now() }))
-    }
-
-    /// Commits what a stage has made.
-    pub(super) fn finish(&self, stage: &Stage<'_>, mut writes: StageWrites, summary: String) -> Result<()> {
-        let Stage { iteration, name, started } = stage;
-        let elapsed = started.elapsed();
-        writes.wall_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        self.store().finish_stage(StageKey { iteration: *iteration, stage: name }, &writes)?;
-        let (iteration, stage) = (*iteration, (*name).to_owned());
-        self.tell(Event::StageFinished { iteration, stage, seconds: elapsed.as_secs_f64(), summary });
-        Ok(())
-    }
-
-    /// What is still to be done.
-    fn plan(&self) -> Result<Vec<PlannedStage>> {
-        let store = self.store();
-        let mut left = Vec::new();
-        for planned in stages(self.settings) {
-            let PlannedStage { iteration, stage } = &planned;
-            if store.stage(StageKey { iteration: *iteration, stage })?.is_none() {
-                left.push(planned);
-            }
-        }
-        Ok(left)
-    }
-
     /// Problems, initial training, first evaluation.
     async fn begin(&self, problems: &[Problem]) -> Result<()> {
         self.choose_problems(problems)?;
@@ -181,8 +127,9 @@ impl Run<'_> {
     }
 
     fn choose_problems(&self, problems: &[Problem]) -> Result<()> {
-        let Some(stage) = self.stage(0, "problems", None)? else { return Ok(()) };
-        let chosen = problems::choose(problems, &self.settings.problems, self.settings.seed)?;
+        let Some(stage) = self.stages.begin(0, "problems", None)? else { return Ok(()) };
+        let chosen =
+            problems::choose(problems, self.settings.prover, &self.settings.problems, self.settings.seed)?;
         let count = |split: Split| chosen.statements.iter().filter(|one| one.split == Some(split)).count();
         let shown = chosen.statements.iter().filter(|statement| statement.known.is_some()).count();
         let (training, held_out) = (count(Split::Train), count(self.settings.problems.held_out));
@@ -197,7 +144,7 @@ impl Run<'_> {
             "{training} training problems, {shown} of them with their proof; {held_out} held out; {} left out as duplicates, {} as held out under another name",
             chosen.duplicates, chosen.contaminated
         );
-        self.finish(
+        self.stages.finish(
             &stage,
             StageWrites { statements: chosen.statements, detail, ..StageWrites::default() },
             summary,
@@ -207,22 +154,26 @@ impl Run<'_> {
     /// Teaches the shown proofs.
     fn initial_training(&self, problems: &[Problem]) -> Result<()> {
         let Some(sft) = &self.settings.initial.sft else { return Ok(()) };
-        if let Some(stage) = self.stage(0, "sft", None)? {
-            let statements = self.store().statements(Some(Origin::Problem))?;
+        if let Some(stage) = self.stages.begin(0, "sft", None)? {
+            let statements = self.stages.store().statements(Some(Origin::Problem))?;
             let topic = |problem: &Problem| Some((problem.name.clone(), problem.metadata.topic.clone()?));
             let topics: BTreeMap<String, String> = problems.iter().filter_map(topic).collect();
             let shown = initial::shown(&statements, &topics);
             let mut examples =
-                initial::examples(&shown, self.settings.prompts, sft.trivial_pairs, self.settings.seed);
+                initial::examples(&shown, self.settings.asking(), sft.trivial_pairs, self.settings.seed);
             let held_out = Some(self.settings.problems.held_out);
             let training: Vec<&Statement> = statements.iter().filter(|one| one.split != held_out).collect();
-            initial::add_alike(&mut examples, &training, self.settings.prompts, sft.nearest_pairs);
+            initial::add_alike(&mut examples, &training, self.settings.asking(), sft.nearest_pairs);
             if self.settings.initial.model.is_none() {
                 self.train_tokenizer(&statements, &examples)?;
             }
             let summary = format!("{} examples of {} shown proofs", examples.len(), shown.len());
             let detail = json!({ "examples": examples.len(), "shown_proofs": shown.len() });
-            self.finish(&stage, StageWrites { examples, detail, ..StageWrites::default() }, summary)?;
+            self.stages.finish(
+                &stage,
+                StageWrites { examples, detail, ..StageWrites::default() },
+                summary,
+            )?;
         }
         self.train(0, &self.base(), &sft.learn)
     }
@@ -232,7 +183,7 @@ impl Run<'_> {
         let held_out = Some(self.settings.problems.held_out);
         let training = statements.iter().filter(|statement| statement.split != held_out);
         let prompts: Vec<String> =
-            training.map(|one| self.settings.prompts.prover(&one.header, &one.text)).collect();
+            training.map(|one| self.settings.asking().prover(&one.header, &one.text)).collect();
         let mut texts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         texts.extend(
             examples.iter().flat_map(|example| [example.prompt.as_str(), example.completion.as_str()]),
@@ -284,8 +235,8 @@ impl Run<'_> {
 
     /// Teaches the examples of a round, unless that was done.
     pub(super) fn train(&self, round: u32, base: &Base, settings: &learner::LearnSettings) -> Result<()> {
-        let Some(stage) = self.stage(round, "train", None)? else { return Ok(()) };
-        let examples = self.store().examples(round)?;
+        let Some(stage) = self.stages.begin(round, "train", None)? else { return Ok(()) };
+        let examples = self.stages.store().examples(round)?;
         let folder = self.folder.round(round);
         let tokenizer = self.tokenizer()?;
         let learner = Learner {
@@ -299,7 +250,7 @@ impl Run<'_> {
         let Learnt { steps, examples, .. } = learnt;
         let summary = format!("{steps} steps on {examples} examples");
         let detail = serde_json::to_value(&learnt).unwrap_or(Value::Null);
-        self.finish(&stage, StageWrites { detail, ..StageWrites::default() }, summary)?;
+        self.stages.finish(&stage, StageWrites { detail, ..StageWrites::default() }, summary)?;
         self.tidy(round)
     }
 
@@ -326,7 +277,7 @@ impl Run<'_> {
             Role::Prover => (settings.temperature, settings.max_proof_tokens),
             Role::Conjecturer => (settings.conjecture_temperature, settings.max_conjecture_tokens),
         };
-        Sampling { temperature, max_tokens, stop: self.settings.prompts.stops(role), ..Sampling::default() }
+        Sampling { temperature, max_tokens, stop: self.settings.asking().stops(role), ..Sampling::default() }
     }
 
     pub(super) fn sampler<'b>(
@@ -338,7 +289,7 @@ impl Run<'_> {
         Sampler {
             generator,
             judge: &self.judge,
-            prompts: self.settings.prompts,
+            prompts: self.settings.asking(),
             listener: &self.equipment.listener,
             cancel: &self.equipment.cancel,
             generating,
@@ -351,7 +302,7 @@ impl Run<'_> {
             statement: statement.id,
             header: statement.header.clone(),
             text: statement.text.clone(),
-            prompt: self.settings.prompts.prover(&statement.header, &statement.text),
+            prompt: self.settings.asking().prover(&statement.header, &statement.text),
             samples,
             seed,
         }
@@ -361,10 +312,10 @@ impl Run<'_> {
     async fn evaluate(&self, iteration: u32, name: &str, round: u32) -> Result<()> {
         let Some(samples) = NonZeroUsize::new(self.settings.evaluation.samples) else { return Ok(()) };
         let held_out = Some(self.settings.problems.held_out);
-        let statements = self.store().statements(Some(Origin::Problem))?;
+        let statements = self.stages.store().statements(Some(Origin::Problem))?;
         let statements: Vec<&Statement> = statements.iter().filter(|one| one.split == held_out).collect();
         let total = (statements.len() * samples.get()) as u64;
-        let Some(stage) = self.stage(iteration, name, Some(total))? else { return Ok(()) };
+        let Some(stage) = self.stages.begin(iteration, name, Some(total))? else { return Ok(()) };
         // The same draws before and after: what differs is the model.
         let seed = |id: StatementId| chance::seed(self.settings.seed, "held-out", 0, id);
         let jobs: Vec<Job> = statements.iter().map(|one| self.job(one, samples, seed(one.id))).collect();
@@ -381,7 +332,7 @@ impl Run<'_> {
         let summary = format!("{} of {total} proofs accepted", accepted.count());
         let detail = json!({ "problems": jobs.len(), "samples": rollouts.drawn.len(), "verdicts": rollouts.verdicts() });
         let samples = rollouts.samples(&self.judge, name, iteration)?;
-        self.finish(&stage, StageWrites { samples, detail, ..StageWrites::default() }, summary)
+        self.stages.finish(&stage, StageWrites { samples, detail, ..StageWrites::default() }, summary)
     }
 
     async fn iterate(&self, iteration: u32) -> Result<()> {
@@ -407,7 +358,7 @@ impl Run<'_> {
 
     /// Training statements without a shown proof, and how many of them were proved in rounds up to this one.
     pub(super) fn solved(&self, iteration: u32) -> Result<(u64, u64)> {
-        let store = self.store();
+        let store = self.stages.store();
         let statements = store.statements(Some(Origin::Problem))?;
         let unproved = statements.iter().filter(|one| one.split == Some(Split::Train) && one.known.is_none());
         let ids: std::collections::BTreeSet<StatementId> = unproved.map(|one| one.id).collect();

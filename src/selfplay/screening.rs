@@ -7,8 +7,8 @@
 use super::busy::Meter;
 use super::error::{Result, SelfPlayError};
 use super::judge::{Judge, Known, Work};
+use super::prover::Prover;
 use super::rollout::check_available;
-use super::statement;
 use proofloop_datasets::store::StatementId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -48,7 +48,7 @@ pub enum Outcome {
     Unparsable,
     /// It is a problem, a held-out one included, or an earlier conjecture.
     Duplicate,
-    /// Lean takes it for no proposition.
+    /// The prover takes it for no proposition.
     IllTyped,
     /// A cheap tactic closes it.
     Trivial,
@@ -122,8 +122,13 @@ impl ScreeningCounts {
     }
 }
 
-/// What text alone decides: [`Outcome::New`] where Lean has to be asked. `known` are the keys of all statements so far.
-pub(super) fn by_text(raw: &[Raw], known: &BTreeSet<[u8; 32]>, settings: &ScreeningSettings) -> Vec<Outcome> {
+/// What text alone decides: [`Outcome::New`] where the prover has to be asked. `known` are the keys of all statements so far.
+pub(super) fn by_text(
+    raw: &[Raw],
+    known: &BTreeSet<[u8; 32]>,
+    prover: Prover,
+    settings: &ScreeningSettings,
+) -> Vec<Outcome> {
     let mut seen = known.clone();
     let mut texts = BTreeSet::new();
     let mut outcomes = Vec::with_capacity(raw.len());
@@ -132,7 +137,7 @@ pub(super) fn by_text(raw: &[Raw], known: &BTreeSet<[u8; 32]>, settings: &Screen
             outcomes.push(Outcome::Unparsable);
             continue;
         };
-        let key = statement::key(&raw.header, text);
+        let key = prover.key(&raw.header, text);
         let is_new_text = texts.insert((&raw.header, text));
         let is_new = if settings.up_to_renaming { seen.insert(key) } else { !known.contains(&key) };
         outcomes.push(if is_new && is_new_text { Outcome::New } else { Outcome::Duplicate });
@@ -140,18 +145,19 @@ pub(super) fn by_text(raw: &[Raw], known: &BTreeSet<[u8; 32]>, settings: &Screen
     outcomes
 }
 
-/// What Lean decides of those that text did not; the others keep their outcome.
-pub(super) async fn by_lean(
+/// What the prover decides of those that text did not; the others keep their outcome.
+pub(super) async fn by_prover(
     raw: &[Raw],
     mut outcomes: Vec<Outcome>,
-    settings: &ScreeningSettings,
+    (prover, settings): (Prover, &ScreeningSettings),
     judge: &Judge,
     busy: &Meter,
 ) -> Result<Vec<Outcome>> {
     let mut checks = JoinSet::new();
     for (index, (raw, outcome)) in raw.iter().zip(&outcomes).enumerate() {
         if let (Ok(text), Outcome::New) = (&raw.text, outcome) {
-            let check = Check { header: raw.header.clone(), text: text.clone(), settings: settings.clone() };
+            let (header, text) = (raw.header.clone(), text.clone());
+            let check = Check { prover, header, text, settings: settings.clone() };
             let (judge, busy) = (judge.clone(), busy.begin());
             checks.spawn(async move {
                 let found = check.run(&judge).await;
@@ -172,10 +178,8 @@ pub(super) async fn by_lean(
     Ok(outcomes)
 }
 
-/// Proves nothing. It is tried where no tactic is, because then, too, Lean must be able to pin the statement.
-const NO_TACTIC: &str = "done";
-
 struct Check {
+    prover: Prover,
     header: String,
     text: String,
     settings: ScreeningSettings,
@@ -184,7 +188,7 @@ struct Check {
 impl Check {
     /// The outcome, and what was said to its type.
     async fn run(&self, judge: &Judge) -> Result<(Outcome, Option<Known>)> {
-        let Some((statement, proof)) = statement::typing_check(&self.text) else {
+        let Some((statement, proof)) = self.prover.typing_check(&self.text) else {
             return Ok((Outcome::Unparsable, None));
         };
         let typed = judge.judge(self.work(&statement, &proof)).await?;
@@ -192,10 +196,11 @@ impl Check {
         if outcome != Outcome::New {
             return Ok((outcome, Some(typed)));
         }
-        let none = [NO_TACTIC.to_owned()];
+        // Tried where no tactic is, because then, too, the prover must be able to pin the statement.
+        let none = [self.prover.no_tactic().to_owned()];
         let cheap = &self.settings.cheap_tactics;
         let cheap = self.tried(judge, Some(&self.text), if cheap.is_empty() { &none } else { cheap });
-        let contradiction = statement::contradiction_check(&self.text);
+        let contradiction = self.prover.contradiction_check(&self.text);
         let contradicts = self.tried(judge, contradiction.as_deref(), &self.settings.contradiction_tactics);
         let (cheap, contradicts) = tokio::try_join!(cheap, contradicts)?;
         Ok((conclude(cheap.as_ref(), contradicts.as_ref()), Some(typed)))
@@ -210,14 +215,14 @@ impl Check {
     ) -> Result<Option<Known>> {
         match statement {
             Some(statement) if !tactics.is_empty() => {
-                Ok(Some(judge.judge(self.work(statement, &statement::try_each(tactics))).await?))
+                Ok(Some(judge.judge(self.work(statement, &self.prover.try_each(tactics))).await?))
             }
             Some(_) | None => Ok(None),
         }
     }
 
     fn work(&self, statement: &str, proof: &str) -> Work {
-        Work { header: self.header.clone(), statement: statement.to_owned(), completion: proof.to_owned() }
+        self.prover.work(self.header.clone(), statement.to_owned(), proof.to_owned())
     }
 }
 
@@ -237,7 +242,7 @@ fn conclude(cheap: Option<&Known>, contradicts: Option<&Known>) -> Outcome {
     } else if contradicts.is_some_and(Known::is_accepted) {
         Outcome::Contradictory
     } else if is_unknown(cheap) || is_unknown(contradicts) {
-        // Also where Lean pins the statement differently than it types it: nothing that is said of it would hold.
+        // Also where the statement is pinned differently than it is typed: nothing that is said of it would hold.
         Outcome::Unjudged
     } else {
         Outcome::New
@@ -246,6 +251,7 @@ fn conclude(cheap: Option<&Known>, contradicts: Option<&Known>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::super::statement;
     use super::*;
     use proofloop_datasets::store::VerdictRecord;
 
@@ -288,9 +294,15 @@ mod tests {
             raw(Some("(a : Nat) : a * 1 = a")),
         ];
         let known = BTreeSet::from([problem]);
-        assert_eq!(by_text(&raw, &known, &rules()), [Duplicate, New, Duplicate, Unparsable, Duplicate]);
+        assert_eq!(
+            by_text(&raw, &known, Prover::Lean, &rules()),
+            [Duplicate, New, Duplicate, Unparsable, Duplicate]
+        );
         let by_the_letter = ScreeningSettings { up_to_renaming: false, ..rules() };
-        assert_eq!(by_text(&raw, &known, &by_the_letter), [Duplicate, New, New, Unparsable, Duplicate]);
+        assert_eq!(
+            by_text(&raw, &known, Prover::Lean, &by_the_letter),
+            [Duplicate, New, New, Unparsable, Duplicate]
+        );
     }
 
     #[test]

@@ -5,12 +5,12 @@ use super::embed::{self, Embeddings};
 use super::error::Result;
 use super::lemmas;
 use super::prompts::Role;
+use super::prover::Prover;
 use super::run::Run;
 use super::select::conjectures::{self, Conjecture, ConjectureProof, SelectedConjecture};
 use super::select::proofs::{self, CorrectProof, ProofOf, ProofSettings, RoundRate};
 use super::select::transport::{self, TransportSettings};
 use super::settings::{ConjecturingSettings, RetrainSettings, RoundSettings};
-use super::statement;
 use proofloop_datasets::store::{ExampleRecord, Origin, Proof, StageWrites, Statement, StatementId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ impl Run<'_> {
     }
 
     fn found(&self, from: u32, round: u32) -> Result<Found> {
-        let store = self.store();
+        let store = self.stages.store();
         let statements = store.statements(None)?;
         let proofs = store.proofs("prove", from..=round)?;
         let rates = store.pass_rates("prove", from..=round)?;
@@ -82,7 +82,7 @@ impl Run<'_> {
     }
 
     fn select(&self, round: u32, learning: &RoundSettings) -> Result<()> {
-        let Some(stage) = self.stage(round, "select", None)? else { return Ok(()) };
+        let Some(stage) = self.stages.begin(round, "select", None)? else { return Ok(()) };
         let found = self.found(self.buffer_start(round, &learning.proofs), round)?;
         let mut examples = Examples::default();
         let prover = self.prover_examples(round, &found, &learning.proofs, round, &mut examples);
@@ -98,7 +98,11 @@ impl Run<'_> {
         let (proofs, conjectures) = (examples.of(Role::Prover), examples.of(Role::Conjecturer));
         let summary = format!("{proofs} prover and {conjectures} conjecturer examples");
         let detail = json!({ "prover": prover, "conjecturer": conjecturer });
-        self.finish(&stage, StageWrites { examples: examples.0, detail, ..StageWrites::default() }, summary)
+        self.stages.finish(
+            &stage,
+            StageWrites { examples: examples.0, detail, ..StageWrites::default() },
+            summary,
+        )
     }
 
     /// Everything that was proved so far and what was shown at first, for learning anew from the base.
@@ -109,14 +113,18 @@ impl Run<'_> {
         up_to: u32,
         settings: &ProofSettings,
     ) -> Result<()> {
-        let Some(stage) = self.stage(round, name, None)? else { return Ok(()) };
+        let Some(stage) = self.stages.begin(round, name, None)? else { return Ok(()) };
         let found = self.found(0, up_to)?;
         let mut examples = Examples::default();
         let prover = self.prover_examples(round, &found, settings, up_to, &mut examples);
         self.replay(round, &mut examples)?;
         let summary = format!("{} examples to learn anew", examples.0.len());
         let detail = json!({ "prover": prover });
-        self.finish(&stage, StageWrites { examples: examples.0, detail, ..StageWrites::default() }, summary)
+        self.stages.finish(
+            &stage,
+            StageWrites { examples: examples.0, detail, ..StageWrites::default() },
+            summary,
+        )
     }
 
     /// The examples of the initial training, once more.
@@ -124,7 +132,7 @@ impl Run<'_> {
         if self.settings.initial.sft.is_none() {
             return Ok(());
         }
-        let first = self.store().examples(0)?;
+        let first = self.stages.store().examples(0)?;
         for example in first {
             let role = if example.role == Role::Prover.name() { Role::Prover } else { Role::Conjecturer };
             examples.push(
@@ -180,6 +188,7 @@ impl Run<'_> {
         examples: &mut Examples,
     ) -> Result<Value> {
         let attempted = attempted(found, round);
+        let named = |proofs: &[&Proof]| named(self.settings.prover, proofs);
         let lemmas: Vec<Vec<Vec<String>>> = attempted.iter().map(|(_, proofs, _)| named(proofs)).collect();
         let given: Vec<Conjecture<'_>> = attempted.iter().zip(&lemmas).map(as_conjecture).collect();
         let seed = chance::seed(self.settings.seed, "conjectures", round, 0);
@@ -194,7 +203,7 @@ impl Run<'_> {
             let Some(lineage) = &statement.lineage else { continue };
             let Some(seed) = found.statements.get(&lineage.seed) else { continue };
             let prompt = self.conjecture_prompt(&standing, seed, &one.lemma);
-            let answer = self.settings.prompts.conjecture_answer(&statement.text);
+            let answer = self.settings.asking().conjecture_answer(&statement.text);
             examples.push(round, Role::Conjecturer, one.statement, (prompt, answer), weight);
         }
         Ok(json!({ "rules": counts, "transport": moved }))
@@ -219,7 +228,7 @@ impl Run<'_> {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             tokio::task::block_in_place(|| embed::embed(&model, &tokenizer, &texts))
         };
-        let text = |one: &Statement| statement::without_name(&one.text);
+        let text = |one: &Statement| self.settings.prover.without_name(&one.text);
         let chosen = selected.iter().filter_map(|one| found.statements.get(&one.statement)).map(text);
         let points = embed(chosen.collect())?;
         let goals = embed(unproved.into_iter().map(text).collect())?;
@@ -267,8 +276,8 @@ fn attempted(found: &Found, round: u32) -> Vec<Attempted<'_>> {
 }
 
 /// The lemmas of each proof.
-fn named(proofs: &[&Proof]) -> Vec<Vec<String>> {
-    proofs.iter().map(|proof| lemmas::in_proof(&proof.completion)).collect()
+fn named(prover: Prover, proofs: &[&Proof]) -> Vec<Vec<String>> {
+    proofs.iter().map(|proof| prover.lemmas(&proof.completion)).collect()
 }
 
 fn as_conjecture<'a>(

@@ -4,6 +4,7 @@ use super::error::{Result, SelfPlayError};
 use super::learner::LearnSettings;
 use super::problems::ProblemSettings;
 use super::prompts::PromptStyle;
+use super::prover::{Prompts, Prover};
 use super::screening::ScreeningSettings;
 use super::select::conjectures::{ConjectureSettings, Elegance, LemmaUse};
 use super::select::proofs::ProofSettings;
@@ -25,6 +26,9 @@ pub struct Settings {
     pub seed: u64,
     /// Rounds of conjecturing, proving and learning.
     pub iterations: u32,
+    /// Whose statements and proofs they are, and who judges them.
+    #[serde(default)]
+    pub prover: Prover,
     /// How the model is asked.
     pub prompts: PromptStyle,
     /// Which problems are what.
@@ -192,7 +196,40 @@ pub enum Ablation {
     ConjecturerLearning,
 }
 
+/// Methods that every Isabelle has, for screening: what these prove is no problem, and what contradicts itself is none.
+const ISABELLE_CHEAP: [&str; 3] = ["rule refl", "rule TrueI", "assumption"];
+const ISABELLE_CONTRADICTION: [&str; 3] = ["simp", "auto", "arith"];
+
 impl Settings {
+    /// How the model is asked about the run's prover.
+    #[must_use]
+    pub fn asking(&self) -> Prompts {
+        Prompts { style: self.prompts, prover: self.prover }
+    }
+
+    /// The same rules for Isabelle, where they are for Lean: what was said in Lean's language is said in Isabelle's.
+    #[must_use]
+    pub fn for_isabelle(mut self) -> Self {
+        if self.prover == Prover::Isabelle {
+            return self;
+        }
+        self.prover = Prover::Isabelle;
+        // Isabelle has no limit on steps: the time limit of a theory is what ends a proof.
+        self.problems.header = String::new();
+        if let Some(conjecturing) = &mut self.conjecturing {
+            let rules = &mut conjecturing.screening;
+            let methods = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+            // A rule that is switched off stays so.
+            if !rules.cheap_tactics.is_empty() {
+                rules.cheap_tactics = methods(&ISABELLE_CHEAP);
+            }
+            if !rules.contradiction_tactics.is_empty() {
+                rules.contradiction_tactics = methods(&ISABELLE_CONTRADICTION);
+            }
+        }
+        self
+    }
+
     /// Switches a rule off.
     pub fn ablate(&mut self, ablation: Ablation) {
         if let Some(conjecturing) = &mut self.conjecturing {

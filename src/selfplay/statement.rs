@@ -9,7 +9,7 @@ use proofloop_verifiers::lean::policy::{self, Shape};
 use proofloop_verifiers::lean::statement::Statement;
 
 /// A conjecture has at most so many characters; the longest of the bundled workbook has 156.
-const MOST_CHARS: usize = 600;
+pub(super) const MOST_CHARS: usize = 600;
 
 /// Words that end a statement, or mean that it declares more than a theorem.
 const GOES_ON: &[&str] =
@@ -164,10 +164,15 @@ pub fn without_assignment(statement: &str) -> &str {
 /// What makes two statements the same: the header, and the text up to renaming, white space and the theorem's name.
 #[must_use]
 pub fn key(header: &str, statement: &str) -> [u8; 32] {
+    hash(header, rename::canonical_hash(statement).as_bytes())
+}
+
+/// Of a header and what a statement says: no other split of the two gives the same bytes.
+pub(super) fn hash(header: &str, said: &[u8]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(header.len() as u64).to_le_bytes());
     hasher.update(header.as_bytes());
-    hasher.update(rename::canonical_hash(statement).as_bytes());
+    hasher.update(said);
     *hasher.finalize().as_bytes()
 }
 

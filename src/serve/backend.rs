@@ -136,6 +136,7 @@ impl Backend {
         match kind {
             Kind::Lean => self.snippets.is_some(),
             Kind::Python => self.python.is_some(),
+            Kind::Isabelle => false,
         }
     }
 

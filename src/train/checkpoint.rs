@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Cursor;
@@ -20,7 +21,7 @@ use super::example::Example;
 use super::optimizer::AdamW;
 use crate::model::files;
 use crate::model::tensor_file::{self, TensorFile};
-use crate::model::{Decoder, Lora, SaveOptions};
+use crate::model::{Decoder, Lora, Parameters, SaveOptions};
 
 const VERSION: u32 = 1;
 const STATE_FILE: &str = "state.json";
@@ -38,26 +39,43 @@ pub(super) struct Identity {
     seed: u64,
     batch_examples: usize,
     examples: usize,
-    /// FNV-1a, 64 bits, of tokens, borders and weights; as hexadecimal digits, which no JSON reader rounds.
+    /// Of tokens, borders and weights.
     fingerprint: String,
+}
+
+/// FNV-1a, 64 bits.
+pub(super) struct Fingerprint(u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Fingerprint {
+    pub(super) fn add(&mut self, number: u32) {
+        for byte in number.to_le_bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+    }
+
+    /// Hexadecimal, which no JSON reader rounds.
+    pub(super) fn digits(&self) -> String {
+        format!("{:016x}", self.0)
+    }
 }
 
 impl Identity {
     pub(super) fn new(seed: u64, batch_examples: usize, examples: &[Example]) -> Self {
-        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-        let mut add = |number: u32| {
-            for byte in number.to_le_bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-            }
-        };
+        let mut hash = Fingerprint::default();
         for Example { tokens, completion, weight } in examples {
             // Lengths first, so that no two lists of examples read alike.
-            add(tokens.len() as u32);
-            add(*completion as u32);
-            add(weight.to_bits());
-            tokens.iter().for_each(|&token| add(token));
+            hash.add(tokens.len() as u32);
+            hash.add(*completion as u32);
+            hash.add(weight.to_bits());
+            tokens.iter().for_each(|&token| hash.add(token));
         }
-        Self { seed, batch_examples, examples: examples.len(), fingerprint: format!("{hash:016x}") }
+        Self { seed, batch_examples, examples: examples.len(), fingerprint: hash.digits() }
     }
 
     /// The first difference.
@@ -115,7 +133,7 @@ impl Checkpoints {
     }
 
     /// Whole ones, by step.
-    fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
+    pub(super) fn list(&self) -> Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(TrainError::io("read", &self.folder))? {
             let entry = entry.map_err(TrainError::io("read", &self.folder))?;
@@ -135,13 +153,6 @@ impl Checkpoints {
         cursor: Cursor,
     ) -> Result<PathBuf> {
         let step = optimizer.steps();
-        let failed = |source| TrainError::Save { step, source: Box::new(source) };
-        let earlier = self.list().map_err(failed)?;
-        if let Some((_, path)) = earlier.last().filter(|(last, _)| *last >= step) {
-            return Err(failed(TrainError::checkpoint(path, "it is in the way: go on from it, or move it")));
-        }
-        let path = self.folder.join(format!("{PREFIX}{step:08}"));
-        let partial = self.folder.join(format!("{PREFIX}{step:08}{PARTIAL}"));
         let state = State {
             version: VERSION,
             step,
@@ -149,7 +160,24 @@ impl Checkpoints {
             used: cursor.used,
             identity: identity.clone(),
         };
-        let written = write(&partial, &state, model, optimizer).and_then(|()| {
+        self.write(step, |folder| {
+            write_weights(folder, model)?;
+            write_optimizer(folder, optimizer)?;
+            write_state(&folder.join(STATE_FILE), &state)
+        })
+    }
+
+    /// A folder for `step`, filled by `fill` beside its place, synced and renamed; then old ones go.
+    pub(super) fn write(&self, step: u64, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let failed = |source| TrainError::Save { step, source: Box::new(source) };
+        let earlier = self.list().map_err(failed)?;
+        if let Some((_, path)) = earlier.last().filter(|(last, _)| *last >= step) {
+            return Err(failed(TrainError::checkpoint(path, "it is in the way: go on from it, or move it")));
+        }
+        let path = self.folder.join(format!("{PREFIX}{step:08}"));
+        let partial = self.folder.join(format!("{PREFIX}{step:08}{PARTIAL}"));
+        let written = new_folder(&partial).and_then(|()| fill(&partial)).and_then(|()| {
+            sync_folder(&partial)?;
             fs::rename(&partial, &path).map_err(TrainError::io("rename", &partial))?;
             sync_folder(&self.folder)
         });
@@ -166,11 +194,15 @@ impl Checkpoints {
     }
 }
 
-fn write(folder: &Path, state: &State, model: &Decoder, optimizer: &AdamW) -> Result<()> {
+fn new_folder(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(TrainError::io("remove", folder))?;
     }
-    fs::create_dir(folder).map_err(TrainError::io("create", folder))?;
+    fs::create_dir(folder).map_err(TrainError::io("create", folder))
+}
+
+/// `model/` or `adapter/`, whichever trains.
+pub(super) fn write_weights(folder: &Path, model: &Decoder) -> Result<()> {
     let weights = match model.lora() {
         Some(lora) => {
             let weights = folder.join(ADAPTER_FOLDER);
@@ -183,15 +215,78 @@ fn write(folder: &Path, state: &State, model: &Decoder, optimizer: &AdamW) -> Re
             weights
         }
     };
-    sync_folder(&weights)?;
+    sync_folder(&weights)
+}
+
+pub(super) fn write_optimizer(folder: &Path, optimizer: &AdamW) -> Result<()> {
     let tensors = optimizer.state();
     let tensors: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), *tensor)).collect();
-    tensor_file::write(&folder.join(OPTIMIZER_FILE), &tensors, DType::F32)?;
-    let path = folder.join(STATE_FILE);
+    Ok(tensor_file::write(&folder.join(OPTIMIZER_FILE), &tensors, DType::F32)?)
+}
+
+pub(super) fn write_state(path: &Path, state: &impl Serialize) -> Result<()> {
     let value =
-        serde_json::to_value(state).map_err(|error| TrainError::checkpoint(&path, error.to_string()))?;
-    files::write_json(&path, &value)?;
-    sync_folder(folder)
+        serde_json::to_value(state).map_err(|error| TrainError::checkpoint(path, error.to_string()))?;
+    Ok(files::write_json(path, &value)?)
+}
+
+/// What `write_state` wrote to `file` of the checkpoint at `path`, if it is of this version.
+pub(super) fn read_state<T: DeserializeOwned>(path: &Path, file: &str, version: u32) -> Result<T> {
+    let bad = |problem: String| TrainError::checkpoint(path, problem);
+    let text = files::read_small(&path.join(file), MAX_STATE_BYTES)?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|error| bad(format!("`{file}` is not valid JSON: {error}")))?;
+    let found = value.get("version").and_then(serde_json::Value::as_u64);
+    if found != Some(u64::from(version)) {
+        let found = found.map_or("none".to_owned(), |found| found.to_string());
+        return Err(bad(format!("its version is {found}, only {version} can be read")));
+    }
+    serde_json::from_value(value).map_err(|error| bad(format!("`{file}` does not say what it must: {error}")))
+}
+
+/// The saved values of what trains in `model`, and perhaps more.
+pub(super) fn read_weights(path: &Path, model: &Decoder) -> Result<Parameters> {
+    let (folder, other) = match model.lora() {
+        Some(_) => (ADAPTER_FOLDER, MODEL_FOLDER),
+        None => (MODEL_FOLDER, ADAPTER_FOLDER),
+    };
+    if path.join(other).exists() {
+        let problem = format!("it has `{other}/`, this run trains what is in `{folder}/`");
+        return Err(TrainError::checkpoint(path, problem));
+    }
+    let folder = path.join(folder);
+    Ok(match model.lora() {
+        Some(_) => Lora::load(&folder, model)?.parameters,
+        None => Decoder::load(&folder, model.dtype(), &Device::Cpu)?.parameters().clone(),
+    })
+}
+
+/// Gives `saved` to `trained` and the moments of the checkpoint at `path` to `optimizer`. Everything is read before a
+/// weight is changed.
+pub(super) fn restore(
+    path: &Path,
+    step: u64,
+    saved: &Parameters,
+    trained: &Parameters,
+    optimizer: &mut AdamW,
+) -> Result<()> {
+    let file = TensorFile::open(&path.join(OPTIMIZER_FILE))?;
+    for (name, var) in trained {
+        let fits = saved.get(name).is_some_and(|saved| saved.shape() == var.shape());
+        if !fits {
+            let problem = format!("it has no `{name}` of shape {:?}", var.dims());
+            return Err(TrainError::checkpoint(path, problem));
+        }
+    }
+    let Some(device) = trained.values().next().map(|var| var.device().clone()) else { return Ok(()) };
+    let read = |name: &str, shape: &[usize]| Ok(file.read(name, shape, DType::F32, &device)?);
+    optimizer.restore(step, read)?;
+    for (name, var) in trained {
+        if let Some(saved) = saved.get(name) {
+            var.set(&saved.as_detached_tensor().to_device(&device)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// A name is on the disk only when its folder is.
@@ -212,19 +307,10 @@ impl Checkpoint {
     /// # Errors
     /// It is none, damaged, or of another version.
     pub fn open(path: &Path) -> Result<Self> {
-        let bad = |problem: String| TrainError::checkpoint(path, problem);
-        let text = files::read_small(&path.join(STATE_FILE), MAX_STATE_BYTES)?;
-        let value: serde_json::Value = serde_json::from_slice(&text)
-            .map_err(|error| bad(format!("`{STATE_FILE}` is not valid JSON: {error}")))?;
-        let version = value.get("version").and_then(serde_json::Value::as_u64);
-        if version != Some(u64::from(VERSION)) {
-            let found = version.map_or("none".to_owned(), |version| version.to_string());
-            return Err(bad(format!("its version is {found}, only {VERSION} can be read")));
-        }
-        let state: State = serde_json::from_value(value)
-            .map_err(|error| bad(format!("`{STATE_FILE}` does not say what it must: {error}")))?;
+        let state: State = read_state(path, STATE_FILE, VERSION)?;
         if state.used >= state.identity.examples.max(1) {
-            return Err(bad(format!("it has used {} of {} examples", state.used, state.identity.examples)));
+            let problem = format!("it has used {} of {} examples", state.used, state.identity.examples);
+            return Err(TrainError::checkpoint(path, problem));
         }
         Ok(Self { path: path.to_path_buf(), state })
     }
@@ -244,36 +330,8 @@ impl Checkpoint {
         if let Some(difference) = self.state.identity.difference(now) {
             return Err(TrainError::checkpoint(&self.path, difference));
         }
-        let (folder, other) = match model.lora() {
-            Some(_) => (ADAPTER_FOLDER, MODEL_FOLDER),
-            None => (MODEL_FOLDER, ADAPTER_FOLDER),
-        };
-        if self.path.join(other).exists() {
-            let problem = format!("it has `{other}/`, this run trains what is in `{folder}/`");
-            return Err(TrainError::checkpoint(&self.path, problem));
-        }
-        let folder = self.path.join(folder);
-        let saved = match model.lora() {
-            Some(_) => Lora::load(&folder, model)?.parameters,
-            None => Decoder::load(&folder, model.dtype(), &Device::Cpu)?.parameters().clone(),
-        };
-        // Everything is read before a weight is changed.
-        let file = TensorFile::open(&self.path.join(OPTIMIZER_FILE))?;
-        for (name, var) in model.trainable() {
-            let fits = saved.get(name).is_some_and(|saved| saved.shape() == var.shape());
-            if !fits {
-                let problem = format!("it has no `{name}` of shape {:?}", var.dims());
-                return Err(TrainError::checkpoint(&self.path, problem));
-            }
-        }
-        let device = model.device();
-        let read = |name: &str, shape: &[usize]| Ok(file.read(name, shape, DType::F32, device)?);
-        optimizer.restore(self.state.step, read)?;
-        for (name, var) in model.trainable() {
-            if let Some(saved) = saved.get(name) {
-                var.set(&saved.as_detached_tensor().to_device(device)?)?;
-            }
-        }
+        let saved = read_weights(&self.path, model)?;
+        restore(&self.path, self.state.step, &saved, model.trainable(), optimizer)?;
         Ok(Cursor { epoch: self.state.epoch, used: self.state.used })
     }
 }

@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor, Var};
 use super::batch::MicroBatch;
 use super::error::{Result, TrainError};
 use super::example::Example;
-use crate::model::{Decoder, Dropout, Layout, TrainContext};
+use crate::model::{Decoder, Dropout, Layout, Parameters, TrainContext};
 
 /// Part of a step's loss, and its gradient by each trainable parameter (f32, in the order of their names).
 pub(super) struct Gradients {
@@ -37,19 +37,23 @@ fn inputs(model: &Decoder, batch: &MicroBatch, denominator: f64, dropout: Option
     Ok(Inputs { tokens, context, weights })
 }
 
-fn number(loss: &Tensor) -> Result<f64> {
+pub(super) fn number(loss: &Tensor) -> Result<f64> {
     Ok(loss.to_dtype(DType::F64)?.to_scalar::<f64>()?)
 }
 
 /// The loss alone, one layer in memory at a time.
 pub(super) fn value(model: &Decoder, batch: &MicroBatch, denominator: f64) -> Result<f64> {
     let Inputs { tokens, context, weights } = inputs(model, batch, denominator, None)?;
-    let mut hidden = model.embed(&tokens)?.detach();
+    number(&model.loss(&last_hidden(model, &tokens, &context)?, &batch.targets, &weights)?)
+}
+
+/// The last hidden state of the training path without its graph, one layer in memory at a time.
+pub(super) fn last_hidden(model: &Decoder, tokens: &Tensor, context: &TrainContext) -> Result<Tensor> {
+    let mut hidden = model.embed(tokens)?.detach();
     for layer in model.layers() {
-        hidden = layer.forward_train(&hidden, &context)?.detach();
+        hidden = layer.forward_train(&hidden, context)?.detach();
     }
-    let hidden = model.last_norm(&hidden)?.detach();
-    number(&model.loss(&hidden, &batch.targets, &weights)?)
+    Ok(model.last_norm(&hidden)?.detach())
 }
 
 /// Loss and gradient. With `recompute`, only the hidden states between layers are kept, and each layer is computed again
@@ -62,37 +66,69 @@ pub(super) fn gradients(
     recompute: bool,
 ) -> Result<Gradients> {
     let inputs = inputs(model, batch, denominator, Some(dropout))?;
-    let mut sums = Sums::new(model);
-    let loss = if recompute {
-        by_layers(model, batch, &inputs, &mut sums)?
-    } else {
-        let hidden = model.forward_train(&inputs.tokens, &inputs.context)?;
-        let loss = model.loss(&hidden, &batch.targets, &inputs.weights)?;
-        sums.backward(&loss, None)?;
-        number(&loss)?
-    };
-    Ok(Gradients { loss, by_parameter: sums.finish()? })
+    let pass = Pass { model, tokens: &inputs.tokens, context: &inputs.context, recompute };
+    let (loss, by_parameter) = pass.gradients(model.trainable(), |hidden| {
+        let loss = model.loss(hidden, &batch.targets, &inputs.weights)?;
+        let number = number(&loss)?;
+        Ok((loss, number))
+    })?;
+    Ok(Gradients { loss, by_parameter })
 }
 
-fn by_layers(model: &Decoder, batch: &MicroBatch, inputs: &Inputs, sums: &mut Sums<'_>) -> Result<f64> {
-    let embedded = model.embed(&inputs.tokens)?;
-    let mut between = vec![embedded.detach()];
-    for layer in model.layers() {
-        let last = &between[between.len() - 1];
-        between.push(layer.forward_train(last, &inputs.context)?.detach());
+/// One way through a model and back.
+pub(super) struct Pass<'a> {
+    pub(super) model: &'a Decoder,
+    /// [rows, length]
+    pub(super) tokens: &'a Tensor,
+    pub(super) context: &'a TrainContext,
+    /// As for [`gradients`].
+    pub(super) recompute: bool,
+}
+
+impl Pass<'_> {
+    /// The gradient by each of `parameters` (f32, in the order of their names) of the scalar that `top` makes of the last
+    /// hidden state [rows, length, hidden], and what else `top` gives.
+    pub(super) fn gradients<T>(
+        &self,
+        parameters: &Parameters,
+        top: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
+    ) -> Result<(T, Vec<Tensor>)> {
+        let mut sums = Sums::new(parameters);
+        let rest = if self.recompute {
+            self.by_layers(top, &mut sums)?
+        } else {
+            let (loss, rest) = top(&self.model.forward_train(self.tokens, self.context)?)?;
+            sums.backward(&loss, None)?;
+            rest
+        };
+        Ok((rest, sums.finish()?))
     }
-    let top = Var::from_tensor(&between.pop().unwrap_or_else(|| embedded.detach()))?;
-    let loss = model.loss(&model.last_norm(&top)?, &batch.targets, &inputs.weights)?;
-    let mut above = sums.backward(&loss, Some(&top))?;
-    for (layer, below) in model.layers().iter().zip(between).rev() {
-        let below = Var::from_tensor(&below)?;
-        let out = layer.forward_train(&below, &inputs.context)?;
-        above = sums.through(&out, above, Some(&below))?;
+
+    fn by_layers<T>(
+        &self,
+        top: impl FnOnce(&Tensor) -> Result<(Tensor, T)>,
+        sums: &mut Sums<'_>,
+    ) -> Result<T> {
+        let (model, context) = (self.model, self.context);
+        let embedded = model.embed(self.tokens)?;
+        let mut between = vec![embedded.detach()];
+        for layer in model.layers() {
+            let last = &between[between.len() - 1];
+            between.push(layer.forward_train(last, context)?.detach());
+        }
+        let last = Var::from_tensor(&between.pop().unwrap_or_else(|| embedded.detach()))?;
+        let (loss, rest) = top(&model.last_norm(&last)?)?;
+        let mut above = sums.backward(&loss, Some(&last))?;
+        for (layer, below) in model.layers().iter().zip(between).rev() {
+            let below = Var::from_tensor(&below)?;
+            let out = layer.forward_train(&below, context)?;
+            above = sums.through(&out, above, Some(&below))?;
+        }
+        if embedded.track_op() {
+            sums.through(&embedded, above, None)?;
+        }
+        Ok(rest)
     }
-    if embedded.track_op() {
-        sums.through(&embedded, above, None)?;
-    }
-    number(&loss)
 }
 
 /// Gradients as they come up: a parameter may get several parts, as a tied embedding does.
@@ -102,8 +138,8 @@ struct Sums<'a> {
 }
 
 impl<'a> Sums<'a> {
-    fn new(model: &'a Decoder) -> Self {
-        let parameters: Vec<_> = model.trainable().iter().collect();
+    fn new(parameters: &'a Parameters) -> Self {
+        let parameters: Vec<_> = parameters.iter().collect();
         Self { sums: vec![None; parameters.len()], parameters }
     }
 

@@ -17,6 +17,7 @@ mod error;
 mod example;
 mod loss;
 mod optimizer;
+pub mod policy;
 mod replicas;
 mod schedule;
 mod trainer;

@@ -357,7 +357,7 @@ fn check_examples(model: &Decoder, examples: &[Example]) -> Result<()> {
 }
 
 /// A seed for each pair: SplitMix64's finaliser (Steele, Lea, Flood 2014).
-fn mix(seed: u64, number: u64) -> u64 {
+pub(super) fn mix(seed: u64, number: u64) -> u64 {
     let mut z = seed ^ number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -115,6 +115,10 @@ fn show_prints_what_is_asked() {
     let ran = data(directory.path(), &["show", "workbook", "--split", "valid", "--limit", "2"]);
     assert_eq!((ran.code, ran.out.matches("theorem ").count()), (0, 2), "{}", ran.out);
     assert_eq!(ran.err, "… and 103 more (--limit)\n");
+    let ran = data(directory.path(), &["show", "programs", "--only", "pw_clock"]);
+    for words in ["\ndef clock(m):\n", "\n# tests\nassert clock(425)", "\n# hidden tests\nassert clock(59)"] {
+        assert!(ran.code == 0 && ran.out.contains(words), "{words}: {}", ran.out);
+    }
     let ran = data(directory.path(), &["show", "workbook", "--only", "nothing"]);
     assert_eq!((ran.code, ran.err.as_str()), (2, "error: no problem is called `nothing`\n"));
     let ran = data(directory.path(), &["show", "workbook", "--split", "dev2"]);
@@ -146,7 +150,9 @@ fn convert_writes_what_fits_and_names_what_does_not() {
     let ran = data(directory.path(), &["convert", "a.jsonl", "--to", "apps"]);
     assert!(
         ran.code == 2
-            && ran.err.contains("formats that can be written are lean-jsonl, humaneval, mbpp, problem"),
+            && ran
+                .err
+                .contains("formats that can be written are lean-jsonl, functions, humaneval, mbpp, problem"),
         "{}",
         ran.err
     );

@@ -56,7 +56,10 @@ pub(crate) const BAD_RECORDS: &[(&str, &str)] = &[
     // A field says nothing that means anything.
     (r#"{"id":"","kind":"lean","code":"x"}"#, "field `id`: it is empty"),
     (r#"{"id":"a","kind":"lean","code":" "}"#, "field `code`: it is empty"),
-    (r#"{"id":"a","kind":"coq","code":"x"}"#, "field `kind`: `coq` is neither `lean` nor `python`"),
+    (
+        r#"{"id":"a","kind":"coq","code":"x"}"#,
+        "field `kind`: `coq` is none of `lean`, `python` and `isabelle`",
+    ),
     (r#"{"id":"a","kind":"python","code":"","tests":[]}"#, "field `tests`: it holds no test"),
 ];
 
@@ -91,7 +94,7 @@ pub(crate) const BAD_ARGUMENTS: &[(&[&str], &str)] = &[
     (&["verify", "--memory", "1kB", "a.jsonl"], "'--memory <MEMORY>': must be from 16MiB to 32TiB"),
     (&["verify", "--jobs", "0", "a.jsonl"], "'--jobs <JOBS>': 0 is not in 1..=1024"),
     (&["verify", "--jobs", "many", "a.jsonl"], "invalid value 'many' for '--jobs <JOBS>'"),
-    (&["verify", "--kind", "coq", "a.jsonl"], "'--kind <KIND>': expected `lean` or `python`"),
+    (&["verify", "--kind", "coq", "a.jsonl"], "'--kind <KIND>': expected `lean`, `python` or `isabelle`"),
     (&["verify", "--mode", "fast", "a.jsonl"], "[possible values: auto, batch, repl]"),
     (&["verify", "--format", "xml", "a.jsonl"], "[possible values: human, jsonl]"),
     (&["verify", "--guest", "python2", "a.jsonl"], "[possible values: python3.12, python3.15]"),

@@ -2,8 +2,11 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests start the program itself and send it signals")]
 
+use proofloop::selfdebug;
+use proofloop::selfdebug::settings::Language;
 use proofloop::selfplay::presets::Preset;
 use proofloop::selfplay::settings::Settings;
+use proofloop_datasets::Split;
 use proofloop_datasets::store::RunStore;
 use std::fs;
 use std::num::NonZeroUsize;
@@ -42,7 +45,36 @@ pub(crate) fn small() -> Settings {
     settings
 }
 
+/// Every stage of self-debugging, as little as possible of each.
+pub(crate) fn small_debugging() -> selfdebug::settings::Settings {
+    let mut settings = selfdebug::settings::Settings::nano(Language::Python, 3);
+    settings.tasks.planted = 60;
+    settings.tasks.planted_held_out = 4;
+    settings.tasks.limit = Some(8);
+    settings.tasks.held_out = Split::Valid;
+    settings.base.learn.epochs = 6;
+    settings.base.debug_share = 0.5;
+    settings.collect.problems = 8;
+    settings.collect.samples = count(2);
+    settings.collect.refinements = count(2);
+    settings.collect.planted_bugs = 30;
+    settings.sft.learn.epochs = 1;
+    let rl = settings.rl.as_mut().expect("nano reinforces");
+    rl.iterations = 2;
+    rl.problems = 8;
+    rl.samples = count(1);
+    rl.refinements = count(2);
+    settings.evaluation.samples = 1;
+    settings.evaluation.max_tokens = count(32);
+    settings
+}
+
 impl Place {
+    /// Judged by tests, in the guest that `proofloop setup` has installed.
+    pub(crate) fn with_python() -> Self {
+        Self::with_lean()
+    }
+
     /// Judged by the REPL of `verifiers/tests/fake_repl`: what is tested is the loop, and Lean takes seconds to start.
     pub(crate) fn with_fake_repl() -> Self {
         Self { directory: tempfile::tempdir().expect("a temporary directory"), fake: true }
@@ -62,7 +94,7 @@ impl Place {
     }
 
     /// Writes a settings file for `--settings`.
-    pub(crate) fn settings(&self, settings: &Settings) -> PathBuf {
+    pub(crate) fn settings(&self, settings: &impl serde::Serialize) -> PathBuf {
         let path = self.join("settings.toml");
         fs::write(&path, toml::to_string(settings).expect("TOML")).expect("written");
         path

@@ -1,6 +1,6 @@
 //! `kill -9` at 20 moments over all stages: the run that was killed ends with what the run that was not ends with.
 
-use crate::common::{Place, small, told};
+use crate::common::{Place, small, small_debugging, told};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -53,20 +53,19 @@ fn kill(child: &mut Child) {
     child.wait().expect("waited for");
 }
 
-#[test]
-fn a_run_that_was_killed_at_every_stage_ends_as_one_that_was_not() {
-    let place = Place::with_fake_repl();
-    let settings = place.settings(&small());
-    let settings = settings.to_str().expect("UTF-8");
+/// Runs a command to its end, and again and again with kills soon after each stage begins, then anywhere, until [`KILLS`]
+/// were done: every run must end with the same facts, and with the same `weights`.
+fn kill_and_compare(place: &Place, command: &[&str], weights: &str, stages: usize) -> String {
+    let at = |name: &str| [command, &["--run", name]].concat().into_iter().map(str::to_owned).collect();
     let started = Instant::now();
-    let whole = place.run(&["selfplay", "--run", "whole", "--settings", settings]);
+    let arguments: Vec<String> = at("whole");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let whole = place.run(&arguments);
     let took = started.elapsed();
     assert_eq!(whole.status.code(), Some(0), "{}", told(&whole));
     let expected = place.dump("whole");
-    let stages: BTreeSet<String> = begun(&place.join("whole")).into_iter().collect();
-    assert_eq!(stages.len(), 13, "{stages:?}");
-    assert!(expected.contains(r#""outcome":"new""#), "no conjecture was attempted, so nothing is tested");
-    assert!(expected.contains(r#""role":"conjecturer""#));
+    let all: BTreeSet<String> = begun(&place.join("whole")).into_iter().collect();
+    assert_eq!(all.len(), stages, "{all:?}");
 
     let mut chance = Chance(7);
     let mut kills = Vec::new();
@@ -75,10 +74,11 @@ fn a_run_that_was_killed_at_every_stage_ends_as_one_that_was_not() {
         let name = format!("killed{runs}");
         runs += 1;
         let folder = place.join(&name);
+        let arguments: Vec<String> = at(&name);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut seen = BTreeSet::new();
         loop {
-            let mut child = place.start(&["selfplay", "--run", &name, "--settings", settings]);
-            // Soon after each stage begins, then anywhere.
+            let mut child = place.start(&arguments);
             if let Some(stage) = new_stage(&mut child, &folder, &seen).filter(|_| kills.len() < KILLS) {
                 sleep(took.mul_f64(chance.share() / 20.0));
                 kill(&mut child);
@@ -90,10 +90,37 @@ fn a_run_that_was_killed_at_every_stage_ends_as_one_that_was_not() {
             assert_eq!(status.code(), Some(0), "{}", place.errors());
             break;
         }
-        let there = place.dump(&name);
-        assert_eq!(there, expected, "killed at {kills:?}");
-        let weights = |run: &str| fs::read(place.join(run).join("checkpoints/002/model/model.safetensors"));
+        assert_eq!(place.dump(&name), expected, "killed at {kills:?}");
+        let weights = |run: &str| fs::read(place.join(run).join(weights));
         assert_eq!(weights(&name).expect("weights"), weights("whole").expect("weights"));
     }
-    println!("killed {} times in {runs} runs, behind the beginning of {kills:?}", kills.len());
+    format!("killed {} times in {runs} runs, behind the beginning of {kills:?}", kills.len())
+}
+
+#[test]
+fn a_run_that_was_killed_at_every_stage_ends_as_one_that_was_not() {
+    let place = Place::with_fake_repl();
+    let settings = place.settings(&small());
+    let settings = settings.to_str().expect("UTF-8");
+    let weights = "checkpoints/002/model/model.safetensors";
+    let kills = kill_and_compare(&place, &["selfplay", "--settings", settings], weights, 13);
+    println!("{kills}");
+    let facts = place.dump("whole");
+    assert!(facts.contains(r#""outcome":"new""#), "no conjecture was attempted, so nothing is tested");
+    assert!(facts.contains(r#""role":"conjecturer""#));
+}
+
+#[test]
+fn self_debugging_that_was_killed_at_every_stage_ends_as_if_it_was_not() {
+    let place = Place::with_python();
+    let settings = place.settings(&small_debugging());
+    let settings = settings.to_str().expect("UTF-8");
+    let weights = "checkpoints/003/model/model.safetensors";
+    let kills = kill_and_compare(&place, &["selfdebug", "--settings", settings], weights, 10);
+    println!("{kills}");
+    let facts = place.dump("whole");
+    for role in ["write", "refine", "explain"] {
+        assert!(facts.contains(&format!(r#""role":"{role}""#)), "nothing is learnt as `{role}`");
+    }
+    assert!(facts.contains(r#""stage":"reinforce""#), "nothing is reinforced");
 }

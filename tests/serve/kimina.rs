@@ -287,15 +287,17 @@ async fn bug_5_a_server_with_a_hung_worker_uses_no_cpu() {
 #[tokio::test]
 async fn bug_6_environments_do_not_pile_up_for_ever() {
     let server = Server::with_fake_repl(&["--jobs", "1"]);
-    let codes = vec!["#check Nat"; 450];
-    let results = check(&server, &codes, json!({"debug": true})).await;
-    assert!(results.iter().all(is_valid), "{results:?}");
+    let codes = vec!["#check Nat"; 750];
     let mut uses = std::collections::BTreeMap::<_, usize>::new();
-    for result in &results {
-        *uses.entry(process(result)).or_default() += 1;
+    for _ in 0..3 {
+        let results = check(&server, &codes, json!({"debug": true})).await;
+        assert!(results.iter().all(is_valid), "{results:?}");
+        for result in &results {
+            *uses.entry(process(result)).or_default() += 1;
+        }
     }
-    assert!(uses.len() >= 3 && uses.values().all(|uses| *uses <= 200), "{uses:?}");
-    assert!(uses.values().any(|uses| *uses > 100), "processes are kept, too: {uses:?}");
+    assert!(uses.len() >= 3 && uses.values().all(|uses| *uses <= 1000), "{uses:?}");
+    assert!(uses.values().any(|uses| *uses > 500), "processes are kept, too: {uses:?}");
 }
 
 #[tokio::test]

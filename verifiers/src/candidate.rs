@@ -10,6 +10,8 @@ pub enum Candidate {
     Lean(LeanCandidate),
     /// A Python candidate.
     Python(PythonCandidate),
+    /// An Isabelle/HOL candidate.
+    Isabelle(IsabelleCandidate),
 }
 
 /// A Lean candidate: either a completion of a pinned statement, or a whole file.
@@ -32,6 +34,41 @@ pub enum LeanCandidate {
         /// The pinned statement, as in [`LeanCandidate::Completion`], complete up to `:=` or `:= by`.
         statement: Option<String>,
     },
+}
+
+/// An Isabelle candidate: either a proof of a pinned statement, or a whole theory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IsabelleCandidate {
+    /// `statement` (trusted, a theorem up to its proof) and `completion` (untrusted, the proof).
+    Completion {
+        /// Theories to import, without quotation marks; trusted.
+        imports: Vec<String>,
+        /// What is defined before the theorem; trusted.
+        header: String,
+        /// The pinned theorem up to its proof, for instance `theorem t: shows "(1::nat) + 1 = 2"`.
+        statement: String,
+        /// What the prover wrote.
+        completion: String,
+    },
+    /// A whole theory (untrusted). Pinned, it must prove exactly that theorem, with nothing but lemmas before it.
+    File {
+        /// The theory's text.
+        code: String,
+        /// What it must prove.
+        pinned: Option<IsabelleStatement>,
+    },
+}
+
+/// A pinned theorem of Isabelle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsabelleStatement {
+    /// As in [`IsabelleCandidate::Completion`].
+    pub imports: Vec<String>,
+    /// As there.
+    pub header: String,
+    /// As there.
+    pub statement: String,
 }
 
 /// A Python candidate in one of the three forms that the field uses.
@@ -112,6 +149,7 @@ impl Candidate {
         match self {
             Self::Lean(_) => Kind::Lean,
             Self::Python(_) => Kind::Python,
+            Self::Isabelle(_) => Kind::Isabelle,
         }
     }
 
@@ -124,6 +162,17 @@ impl Candidate {
                 part(if statement.is_some() { "lean-file-pinned" } else { "lean-file" });
                 [code, statement.as_deref().unwrap_or_default()].into_iter().for_each(part);
             }
+            Self::Isabelle(IsabelleCandidate::Completion { imports, header, statement, completion }) => {
+                let imports = imports.join("\n");
+                ["isabelle-completion", &imports, header, statement, completion].into_iter().for_each(part);
+            }
+            Self::Isabelle(IsabelleCandidate::File { code, pinned }) => match pinned {
+                None => ["isabelle-file", code].into_iter().for_each(part),
+                Some(IsabelleStatement { imports, header, statement }) => {
+                    let imports = imports.join("\n");
+                    ["isabelle-file-pinned", code, &imports, header, statement].into_iter().for_each(part);
+                }
+            },
             Self::Python(PythonCandidate::HumanEval { prompt, completion, test, entry_point }) => {
                 ["python-humaneval", prompt, completion, test, entry_point].into_iter().for_each(part);
             }
@@ -150,6 +199,8 @@ pub enum Kind {
     Lean,
     /// Python.
     Python,
+    /// Isabelle/HOL.
+    Isabelle,
 }
 
 #[cfg(test)]

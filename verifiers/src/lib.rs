@@ -7,6 +7,7 @@ pub mod cache;
 pub mod candidate;
 pub mod farm;
 pub mod install;
+pub mod isabelle;
 pub mod lean;
 pub mod python;
 pub mod verdict;

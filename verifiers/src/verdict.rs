@@ -61,12 +61,14 @@ pub enum Reason {
     Sorry,
     /// It declares or names an axiom outside the policy.
     Axiom,
-    /// It asks for native evaluation (`native_decide` and relatives).
+    /// It asks for native evaluation (`native_decide` and relatives), or a theorem rests on the code generator.
     NativeEvaluation,
     /// It can run code of its own inside the checker, so nothing that process prints is evidence.
     MetaCode,
     /// It sets an option that weakens checking.
     ForbiddenOption,
+    /// It uses a tactic that the rules asked for leave out.
+    ForbiddenTactic,
     /// The theorem that it proves is not the pinned one.
     StatementMismatch,
     /// The named theorem, or any declaration at all, is missing.

@@ -57,6 +57,9 @@ pub enum Format {
     HumanEvalLean,
     /// miniF2F in Isabelle, JSONL: `name`, `split`, `imports`, `theory`, `formal_statement`, `informal`.
     Isabelle,
+    /// Our own programming tasks, JSONL: `name`, `entry_point`, `prompt`, `tests`, `hidden_tests`; optional `split`, `topic`,
+    /// `difficulty`, `canonical_solution`. The programming workbook and the planted tasks are of this format.
+    Functions,
     /// human-eval JSONL: `task_id`, `prompt`, `entry_point`, `canonical_solution`, `test`.
     HumanEval,
     /// HumanEval+ and MBPP+ JSONL: `task_id`, `prompt`, `entry_point`, `canonical_solution`, `base_input`, `plus_input`,
@@ -74,7 +77,7 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::LeanJsonl,
         Self::LeanDojo,
         Self::LeanFile,
@@ -90,6 +93,7 @@ impl Format {
         Self::Vericoding,
         Self::HumanEvalLean,
         Self::Isabelle,
+        Self::Functions,
         Self::HumanEval,
         Self::EvalPlus,
         Self::Mbpp,
@@ -117,6 +121,7 @@ impl Format {
             Self::Vericoding => "vericoding",
             Self::HumanEvalLean => "human-eval-lean",
             Self::Isabelle => "isabelle",
+            Self::Functions => "functions",
             Self::HumanEval => "humaneval",
             Self::EvalPlus => "evalplus",
             Self::Mbpp => "mbpp",
@@ -150,6 +155,7 @@ impl Format {
             | Self::Vericoding
             | Self::HumanEvalLean
             | Self::Isabelle
+            | Self::Functions
             | Self::HumanEval
             | Self::EvalPlus
             | Self::Mbpp
@@ -205,9 +211,10 @@ impl Format {
     /// The format whose fields a record has.
     fn of_record(fields: &Fields) -> Result<Self, Cause> {
         let has = |names: &[&str]| names.iter().all(|name| fields.has(name));
-        let known: [(&[&str], Self); 21] = [
+        let known: [(&[&str], Self); 22] = [
             (&["kind", "name", "source", "split"], Self::Problem),
             (&["base_input", "entry_point"], Self::EvalPlus),
+            (&["name", "entry_point", "tests"], Self::Functions),
             (&["lean", "theorems"], Self::HumanEvalLean),
             (&["lean", "postcond"], Self::Verina),
             (&["vc-theorems"], Self::Vericoding),

@@ -9,6 +9,7 @@ mod apps;
 mod eval_plus;
 pub mod fields;
 mod format;
+mod functions;
 mod human_eval;
 mod human_eval_lean;
 mod isabelle;
@@ -146,6 +147,7 @@ fn records(mut reader: Box<dyn BufRead + Send>, format: Format) -> Records {
         | Format::Vericoding
         | Format::HumanEvalLean
         | Format::Isabelle
+        | Format::Functions
         | Format::HumanEval
         | Format::EvalPlus
         | Format::Mbpp
@@ -265,6 +267,7 @@ impl Problems {
             Format::Vericoding => vericoding::problem(fields, given),
             Format::HumanEvalLean => human_eval_lean::problem(fields, given),
             Format::Isabelle => isabelle::problem(fields, given),
+            Format::Functions => functions::problem(fields, given),
             Format::HumanEval => human_eval::problem(fields, given),
             Format::EvalPlus => eval_plus::problem(fields, given),
             Format::Mbpp => mbpp::problem(fields, given),

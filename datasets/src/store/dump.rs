@@ -73,6 +73,19 @@ enum Line<'a> {
         tokens: u32,
         finish: &'a str,
     },
+    Turn {
+        stage: &'a str,
+        iteration: u32,
+        statement: i64,
+        sample: u32,
+        turn: u32,
+        text: &'a str,
+        verdict: Option<&'a str>,
+        shown: Option<&'a str>,
+        tokens: u32,
+        read_tokens: u32,
+        finish: &'a str,
+    },
     Example {
         iteration: u32,
         ordinal: u32,
@@ -95,7 +108,7 @@ struct Origins<'a> {
 
 impl RunStore {
     /// Writes every fact of the run in a canonical order, one JSON object a line: meta, stages, statements, conjectures,
-    /// candidates, samples, examples. The numbers of candidates, times and resource figures are left out, so that two
+    /// candidates, samples, turns, examples. The numbers of candidates, times and resource figures are left out, so that two
     /// runs that did the same work have equal dumps, whatever interrupted them. In what a stage tells
     /// ([`StageWrites::detail`](super::StageWrites::detail)) members count as such figures whose names end in `_ms`,
     /// `_s`, `_seconds`, `_hours`, `_per_second`, `_per_hour`, `memory_bytes` or `busy` (a share of the time), however deep.
@@ -110,6 +123,7 @@ impl RunStore {
         self.dump_statements(out)?;
         self.dump_candidates(out)?;
         self.dump_samples(out)?;
+        self.each_turn(&mut |turn| self.dump_turn(out, &turn))?;
         self.dump_examples(out)?;
         snapshot.finish().map_err(|error| self.of(error))
     }
@@ -195,6 +209,25 @@ impl RunStore {
             let [stage, candidate, finish] = &texts;
             self.line(out, &Line::Sample { stage, iteration, statement, sample, candidate, tokens, finish })
         })
+    }
+
+    fn dump_turn(&self, out: &mut dyn Write, turn: &super::Turn) -> Result<()> {
+        let word = |verdict: &Option<super::VerdictRecord>| verdict.as_ref().map(|one| one.verdict.clone());
+        let (verdict, shown) = (word(&turn.verdict), word(&turn.shown));
+        let line = Line::Turn {
+            stage: &turn.stage,
+            iteration: turn.iteration,
+            statement: turn.statement,
+            sample: turn.sample,
+            turn: turn.turn,
+            text: &turn.text,
+            verdict: verdict.as_deref(),
+            shown: shown.as_deref(),
+            tokens: turn.tokens,
+            read_tokens: turn.read_tokens,
+            finish: &turn.finish,
+        };
+        self.line(out, &line)
     }
 
     fn dump_examples(&self, out: &mut dyn Write) -> Result<()> {

@@ -6,6 +6,7 @@
 //! Nothing but what is asked for is held in memory: a million samples are a file.
 
 use super::error::{Result, StoreError};
+use super::later_turns;
 use super::records::VerdictRecord;
 use super::schema::{self, Layout};
 use super::texts::{figure, of_figure};
@@ -163,7 +164,9 @@ impl EvaluationStore {
     /// [`StoreError::Missing`], [`StoreError::NotAStore`], [`StoreError::Format`], [`StoreError::Locked`]; it can't be
     /// opened.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { connection: schema::open(path, &LAYOUT, true)?, path: path.to_path_buf() })
+        let connection = schema::open(path, &LAYOUT, true)?;
+        connection.execute_batch(later_turns::TABLE).map_err(|error| StoreError::of(path, error))?;
+        Ok(Self { connection, path: path.to_path_buf() })
     }
 
     /// Opens a store to read, also while an evaluation writes to it.
@@ -399,36 +402,49 @@ impl EvaluationStore {
         query.query_row([], |row| row.get(0)).map(of_figure).map_err(|error| self.of(error))
     }
 
-    fn prepare(&self, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
+    /// To write, and the file for errors.
+    pub(super) fn parts(&mut self) -> (&mut Connection, &Path) {
+        (&mut self.connection, &self.path)
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
         self.connection.prepare_cached(sql).map_err(|error| self.of(error))
     }
 
     /// An error of SQLite's with the file's name.
-    fn of(&self, error: rusqlite::Error) -> StoreError {
+    pub(super) fn of(&self, error: rusqlite::Error) -> StoreError {
         StoreError::of(&self.path, error)
     }
 }
 
 fn insert(connection: &Connection, sample: &NewSample<'_>) -> rusqlite::Result<()> {
+    let candidate = candidate(connection, (sample.problem, sample.form, sample.completion))?;
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO samples VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![sample.problem, sample.sample, candidate, sample.tokens, sample.finish])?;
+    Ok(())
+}
+
+/// The number of a candidate, which is kept if it was not yet.
+pub(super) fn candidate(
+    connection: &Connection,
+    (problem, form, completion): (u32, &str, &str),
+) -> rusqlite::Result<i64> {
     let mut parts = Parts::new("proofloop-evaluated-candidate-v1");
-    parts.texts(&[&sample.problem.to_string(), sample.form, sample.completion]);
+    parts.texts(&[&problem.to_string(), form, completion]);
     let key = parts.finish();
     let known = connection
         .prepare_cached("SELECT id FROM candidates WHERE key = ?1")?
         .query_row([key], |row| row.get::<_, i64>(0))
         .optional()?;
-    let candidate = match known {
-        Some(id) => id,
+    match known {
+        Some(id) => Ok(id),
         None => connection
             .prepare_cached(
                 "INSERT INTO candidates (key, problem, form, completion) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .insert(params![key, sample.problem, sample.form, sample.completion])?,
-    };
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO samples VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![sample.problem, sample.sample, candidate, sample.tokens, sample.finish])?;
-    Ok(())
+            .insert(params![key, problem, form, completion]),
+    }
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<KeptSample> {

@@ -16,8 +16,10 @@
 //! | `texts.rs` | long texts, each kept once |
 //! | `statements.rs`, `verdicts.rs`, `stages.rs` | what is written one at a time, and a stage |
 //! | `queries.rs`, `attempts.rs` | what is asked for selection, reports and exports |
+//! | `turns.rs` | what was written again after feedback |
 //! | `dump.rs` | everything as text, equal for equal runs |
 //! | `evaluation.rs` | [`EvaluationStore`]: the same for an evaluation, in a file of its own |
+//! | `later_turns.rs` | what an evaluation's samples were answered after feedback |
 //! | `jobs.rs` | [`JobStore`]: the jobs of a server, in a file of their own |
 
 mod attempts;
@@ -25,6 +27,7 @@ mod dump;
 mod error;
 mod evaluation;
 mod jobs;
+mod later_turns;
 mod queries;
 mod records;
 pub(crate) mod schema;
@@ -33,6 +36,7 @@ mod statements;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod turns;
 mod verdicts;
 
 pub use attempts::{Attempt, AttemptFilter, StageFilter};
@@ -41,11 +45,13 @@ pub use evaluation::{
     EvaluatedProblem, EvaluationStore, KeptSample, NewSample, OpenCandidate, ProblemTally, VerdictCount,
 };
 pub use jobs::{Job, JobResult, JobState, JobStore, NewJob};
+pub use later_turns::{NewLaterTurn, TurnTally, WrongAnswer};
 pub use queries::LatestExample;
 pub use records::{
     CandidateId, CandidateText, ConjectureRecord, ExampleRecord, Lineage, Origin, PassRate, Proof, Sample,
     SampledCandidate, StageKey, StageRecord, StageWrites, Statement, StatementId, VerdictRecord,
 };
+pub use turns::{NewTurn, Turn};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::path::{Path, PathBuf};
@@ -74,6 +80,7 @@ impl RunStore {
     /// opened.
     pub fn open(path: &Path) -> Result<Self> {
         let connection = schema::open(path, &schema::RUN, true)?;
+        connection.execute_batch(turns::TABLE).map_err(|error| StoreError::of(path, error))?;
         Ok(Self { connection, path: path.to_path_buf() })
     }
 

@@ -190,6 +190,8 @@ pub struct StageWrites {
     pub conjectures: Vec<ConjectureRecord>,
     /// What was sampled.
     pub samples: Vec<Sample>,
+    /// Turns of trajectories.
+    pub turns: Vec<super::NewTurn>,
     /// What is to be learnt.
     pub examples: Vec<ExampleRecord>,
     /// How long the stage took, in milliseconds.

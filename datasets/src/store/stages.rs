@@ -3,7 +3,7 @@
 use super::error::{Result, StoreError};
 use super::records::{ACCEPTED, ConjectureRecord, ExampleRecord, Sample, StageKey, StageRecord, StageWrites};
 use super::texts::{self, figure, of_figure};
-use super::{RunStore, statements};
+use super::{RunStore, statements, turns};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use std::path::Path;
 
@@ -82,6 +82,12 @@ fn write(connection: &Connection, path: &Path, writes: &StageWrites) -> Result<(
                     "sample {sample} of statement {statement} in stage `{stage}` of iteration {iteration}"
                 )
             };
+            StoreError::of_record(path, record, error)
+        })?;
+    }
+    for turn in &writes.turns {
+        turns::insert(connection, turn).map_err(|error| {
+            let record = || format!("turn {} of sample {} in stage `{}`", turn.turn, turn.sample, turn.stage);
             StoreError::of_record(path, record, error)
         })?;
     }

@@ -70,6 +70,12 @@ pub(crate) const SAMPLES: &[(&str, Format, &str)] = &[
 {"name":"t2","split":"test","imports":["Main"],"theory":"theory t2 imports Main\nbegin\ndefinition \"f = 1\"\n\ntheorem t2: \"f = 1\"\n  sorry\nend\n","formal_statement":"theorem t2: \"f = 1\"\n  sorry\nend","informal":null}"#,
     ),
     (
+        "functions.jsonl",
+        Format::Functions,
+        r#"{"name":"pp_add","split":"valid","topic":"numbers","difficulty":1,"entry_point":"add","prompt":"def add(a, b):\n    \"\"\"Add.\"\"\"\n","canonical_solution":"    return a + b\n","tests":["assert add(1, 2) == 3"],"hidden_tests":["assert add(0, 0) == 0"]}
+{"name":"pp_one","entry_point":"one","prompt":"def one():\n","tests":["assert one() == 1"]}"#,
+    ),
+    (
         "humaneval.jsonl",
         Format::HumanEval,
         r#"{"task_id":"X/0","prompt":"def one():\n","entry_point":"one","canonical_solution":"    return 1\n","test":"def check(candidate):\n    assert candidate() == 1\n"}"#,

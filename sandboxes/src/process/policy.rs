@@ -37,7 +37,7 @@ pub struct Policy {
     pub read_only: Vec<PathBuf>,
     /// Directories (or files) that can also be written. They must exist.
     pub writable: Vec<PathBuf>,
-    /// Whether the program sees the host's network.
+    /// What the program can reach over the network.
     pub network: Network,
     /// The program's whole environment: nothing is inherited.
     pub env: BTreeMap<String, String>,
@@ -78,6 +78,9 @@ impl Default for Policy {
 pub enum Network {
     /// Nothing: an empty network namespace, and only AF_UNIX sockets.
     Denied,
+    /// Only itself: an own network namespace in which nothing but the loopback device is there, and up. For programs whose
+    /// parts speak TCP with each other.
+    Loopback,
     /// What the host can reach.
     Host,
 }
@@ -112,7 +115,7 @@ pub enum Layer {
     IpcNamespace,
     /// Own host name.
     UtsNamespace,
-    /// Own, empty network; not applied with [`Network::Host`].
+    /// Own network, empty or with the loopback device only; not applied with [`Network::Host`].
     NetNamespace,
     /// Own root directory that holds nothing but the paths of the policy.
     MountNamespace,

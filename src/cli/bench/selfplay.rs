@@ -7,6 +7,7 @@ use super::super::farm::JudgingArgs;
 use super::super::output;
 use super::super::selfplay::{compute, inputs::Source, play};
 use crate::selfplay::presets::Preset;
+use crate::selfplay::prover::Prover;
 use crate::selfplay::results::{Results, Solved};
 use crate::selfplay::settings::{Ablation, Settings};
 use crate::selfplay::{self, LEARNT_FILE, Record, RunFolder};
@@ -86,7 +87,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let first =
         *args.methods.first().ok_or_else(|| UsageError("give at least one of --methods".to_owned()))?;
     let problems = Source::given(args.problems.as_deref())?;
-    let bench = Bench { problems: problems.read()?, source: problems.name(), args: &args };
+    let bench = Bench { problems: problems.read(Prover::Lean)?, source: problems.name(), args: &args };
     let mut rows = Vec::new();
     for (place, &seed) in args.seeds.iter().enumerate() {
         bench.initial(seed).await?;

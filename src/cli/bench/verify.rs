@@ -261,6 +261,7 @@ async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Re
         mode: Mode::Batch,
         guest: Guest::default(),
         limits: Limits::default(),
+        isabelle: farm::IsabelleArgs::default(),
         jobs,
         cache: None,
         linger: farm::LINGER,

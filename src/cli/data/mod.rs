@@ -21,6 +21,7 @@ Formats, as --format takes them; without it the content decides:
   putnam          PutnamBench with its answers filled in; putnam-open: with them left open;
                   putnam-words: informal/putnam.json
   minicodeprops, library (Batteries), verina, vericoding, human-eval-lean, isabelle (miniF2F)
+  functions       our own Python tasks, with tests that are shown and tests that are not
   humaneval, evalplus (HumanEval+, MBPP+), mbpp, mbpp-sanitized, apps
   problem         our own JSONL
 

@@ -122,6 +122,9 @@ fn asked(problem: &Problem) -> String {
 fn asked_of_python(python: &PythonProblem) -> String {
     match python {
         PythonProblem::HumanEval { prompt, test, .. } => format!("{prompt}\n# test\n{test}"),
+        PythonProblem::Function { prompt, tests, hidden_tests, .. } => {
+            format!("{prompt}\n# tests\n{}\n# hidden tests\n{}", tests.join("\n"), hidden_tests.join("\n"))
+        }
         PythonProblem::Asserts { setup, tests, challenge_tests } => {
             [std::slice::from_ref(setup), tests.as_slice(), challenge_tests.as_slice()].concat().join("\n")
         }

@@ -31,16 +31,19 @@ pub(super) fn judge(kind: &ProblemKind) -> Option<Kind> {
     match kind {
         ProblemKind::Lean(_) => Some(Kind::Lean),
         ProblemKind::Python(_) => Some(Kind::Python),
-        ProblemKind::LeanGaps(_) | ProblemKind::Isabelle(_) => None,
+        ProblemKind::Isabelle(_) => Some(Kind::Isabelle),
+        ProblemKind::LeanGaps(_) => None,
     }
 }
 
-/// Whether it is a task with a handful of tests, as human-eval's and MBPP's are. EvalPlus has hundreds, APPS sets limits of
+/// Whether it is a task with a handful of tests, as human-eval's, MBPP's and our own are. EvalPlus has hundreds, APPS sets limits of
 /// its own.
 pub(super) fn is_short(problem: &Problem) -> bool {
     matches!(
         problem.kind,
-        ProblemKind::Python(PythonProblem::HumanEval { .. } | PythonProblem::Asserts { .. })
+        ProblemKind::Python(
+            PythonProblem::HumanEval { .. } | PythonProblem::Function { .. } | PythonProblem::Asserts { .. }
+        )
     )
 }
 
@@ -60,7 +63,8 @@ pub(super) fn family(args: &Args, problems: &[Problem]) -> anyhow::Result<Option
     let usual = || match problems.first().map(|problem| &problem.kind) {
         Some(ProblemKind::Python(PythonProblem::Asserts { .. })) => "mbpp-few-shot",
         Some(ProblemKind::Python(_)) => "humaneval",
-        Some(ProblemKind::Lean(_) | ProblemKind::LeanGaps(_) | ProblemKind::Isabelle(_)) | None => "plain",
+        Some(ProblemKind::Isabelle(_)) => "isabelle",
+        Some(ProblemKind::Lean(_) | ProblemKind::LeanGaps(_)) | None => "plain",
     };
     let name = match (&args.prompts, &args.samples_from) {
         (Some(name), _) => name,
@@ -164,7 +168,9 @@ fn shown(problem: &Problem) -> EvaluatedProblem {
         ProblemKind::LeanGaps(gaps) => gaps.text.clone(),
         ProblemKind::Isabelle(isabelle) => isabelle.statement.clone(),
         ProblemKind::Python(
-            PythonProblem::HumanEval { prompt, .. } | PythonProblem::InputsAndOracle { prompt, .. },
+            PythonProblem::HumanEval { prompt, .. }
+            | PythonProblem::InputsAndOracle { prompt, .. }
+            | PythonProblem::Function { prompt, .. },
         ) => prompt.clone(),
         ProblemKind::Python(PythonProblem::Asserts { tests, .. }) => {
             format!("{}\n{}", problem.informal, tests.join("\n"))

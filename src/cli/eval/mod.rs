@@ -69,6 +69,10 @@ pub(super) struct Args {
     /// Samples of each problem
     #[arg(long, value_name = "NUMBER", default_value = "8", conflicts_with = "samples_from")]
     samples: NonZeroU32,
+    /// Answers of a sample: a wrong one is answered again, knowing what was wrong, until so many were given
+    #[arg(long, value_name = "NUMBER", default_value = "1", conflicts_with = "samples_from",
+        value_parser = clap::value_parser!(u32).range(1..=16))]
+    turns: u32,
     /// Budgets for which pass@k is told; by default 1 and all samples
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     k: Vec<NonZeroU32>,
@@ -197,11 +201,12 @@ impl Evaluation {
             let count: usize = undrawn.iter().flat_map(|(_, gaps)| gaps).map(ExactSizeIterator::len).sum();
             (count as u64, store.open_count()?)
         };
-        if undrawn == 0 && open == 0 {
+        let has_turns = args.turns > 1;
+        if undrawn == 0 && open == 0 && !has_turns {
             return Ok(Missing::default());
         }
         let generator = match undrawn {
-            0 => None,
+            0 if !has_turns => None,
             _ => {
                 Some(args.generator.clone().with_system(family.and_then(PromptFamily::system)).open().await?)
             }
@@ -225,7 +230,17 @@ impl Evaluation {
             seed: args.seed,
             sampling: &self.sampling,
         });
-        let result = session.run(drawing).await;
+        let mut result = session.run(drawing).await;
+        if let (Ok(missing), Some(drawing), true) = (&mut result, drawing, has_turns) {
+            match session.run_turns(drawing, args.turns).await {
+                Ok(later) => {
+                    missing.unavailable += later.unavailable;
+                    missing.undrawn.extend(later.undrawn);
+                    missing.cause = later.cause.or(missing.cause.take());
+                }
+                Err(error) => result = Err(error),
+            }
+        }
         shown.finish();
         drop(session);
         // What it started ends before this does.

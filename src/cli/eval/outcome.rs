@@ -4,6 +4,7 @@ use super::super::exit::Exit;
 use super::super::output;
 use super::{Args, Evaluation};
 use crate::evaluate::lm_eval::{self, About};
+use crate::evaluate::statistics::Estimate;
 use crate::evaluate::{Missing, PassAtK, Results, Settings, Share, samples_out};
 use crate::folder::Record;
 use crate::model::files;
@@ -149,6 +150,21 @@ fn notes(results: &Results) -> Vec<String> {
             "some problem has fewer judged samples".to_owned()
         };
         lines.push(format!("no estimate for k = {}: {why}", without.join(", ")));
+    }
+    if let Some(turns) = &results.turns {
+        let told = |what: &str, estimate: &Estimate| {
+            let Estimate { value, interval, .. } = estimate;
+            let [value, low, high] = [*value, interval.low, interval.high].map(percent);
+            format!("{what}: {value} % [{low}, {high}]")
+        };
+        lines.push(format!(
+            "{} wrong answers were tried again with feedback, {} of them were mended",
+            turns.total.tried, turns.total.refined
+        ));
+        lines.push(told("pass@1 with later turns", &turns.after));
+        lines.push(told("its gain over first answers", &turns.gain));
+        lines.push(told("further samples for as many tokens instead", &turns.resampling));
+        lines.push(told("what feedback is worth over them", &turns.over_resampling));
     }
     lines
 }

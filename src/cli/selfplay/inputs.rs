@@ -1,7 +1,7 @@
 //! The problems and settings of a run, from files.
 
 use super::super::exit::UsageError;
-use crate::selfplay::settings::Settings;
+use crate::selfplay::prover::Prover;
 use anyhow::Context;
 use proofloop_datasets::{Format, Options, Problem, Split, readers, workbook};
 use std::path::{Path, PathBuf};
@@ -36,24 +36,25 @@ impl Source {
         }
     }
 
-    /// All of them, of every split.
-    pub(in super::super) fn read(&self) -> anyhow::Result<Vec<Problem>> {
+    /// All of them, of every split. A file's content says its format, where one is needed that is not Lean's.
+    pub(in super::super) fn read(&self, prover: Prover) -> anyhow::Result<Vec<Problem>> {
         match self {
+            Self::Bundled if prover == Prover::Isabelle => {
+                let text = "no problems in Isabelle are bundled: give some to --problems".to_owned();
+                Err(UsageError(text).into())
+            }
             Self::Bundled => Ok([Split::Train, Split::Valid, Split::Test]
                 .into_iter()
                 .flat_map(workbook::problems)
                 .collect()),
             Self::File(path) => {
-                let problems = readers::open(path, Format::LeanJsonl, &Options::default())?;
+                let format = match prover {
+                    Prover::Lean => Format::LeanJsonl,
+                    Prover::Isabelle => Format::detect(path)?,
+                };
+                let problems = readers::open(path, format, &Options::default())?;
                 Ok(problems.collect::<Result<Vec<_>, _>>()?)
             }
         }
     }
-}
-
-/// The settings in a TOML file.
-pub(super) fn read_settings(path: &Path) -> anyhow::Result<Settings> {
-    let bad = || UsageError(format!("cannot use the settings `{}`", path.display()));
-    let text = std::fs::read_to_string(path).with_context(bad)?;
-    toml::from_str(&text).with_context(bad)
 }

@@ -3,28 +3,24 @@
 pub(super) mod inputs;
 mod outcome;
 mod state;
-mod view;
+pub(super) mod view;
 
 use super::compute::{DeviceName, DtypeName};
 use super::exit::{Exit, UsageError};
 use super::farm::{self, JudgingArgs};
-use super::{output, report, setup, signals};
-use crate::folder::{self, FolderError};
-use crate::selfplay::event::Event;
+use super::{equipment, output, report, setup};
 use crate::selfplay::presets::Preset;
+use crate::selfplay::prover::Prover;
 use crate::selfplay::settings::{Ablation, Settings};
-use crate::selfplay::{self, Compute, Equipment, Listener, Record, RunFolder};
+use crate::selfplay::{self, Compute, Equipment, Record, RunFolder};
 use anyhow::Context;
 use proofloop_datasets::Problem;
 use proofloop_sandboxes::process::Launcher;
-use proofloop_verifiers::candidate::Kind;
 use proofloop_verifiers::python::Guest;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use view::View;
 
 /// The generator's samples come in bursts, and a unit of the npm Lean takes about 7 CPU seconds to start and more to warm up,
 /// as much as some hundred of them: so it waits for more of them.
@@ -54,7 +50,7 @@ with the settings that are there. On a CPU the result is that of a run that was 
 Exit code: 0 the run is at its end, 2 usage or input error, 3 infrastructure failure (the run can be gone on with),
 130 interrupted (the same).")]
 pub(super) struct Args {
-    /// Where everything goes; by default runs/PRESET-seedN
+    /// Where everything goes; by default runs/PRESET-seedN, with `-isabelle` behind PRESET where that is the prover
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
     /// Install what is missing first, as `proofloop setup` does
@@ -81,7 +77,11 @@ pub(super) struct RuleArgs {
     /// Every rule, as TOML: the `[settings]` of a run.toml
     #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
     settings: Option<PathBuf>,
-    /// Problems, in DeepSeek-Prover's JSONL; by default the bundled workbook
+    /// The prover that is played against: lean, isabelle (PROOFLOOP_ISABELLE names its program) [default: lean]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    prover: Option<Prover>,
+    /// Problems: for Lean in DeepSeek-Prover's JSONL, by default the bundled workbook; for Isabelle in miniF2F's JSONL or in our
+    /// own
     #[arg(long, value_name = "FILE.jsonl")]
     problems: Option<PathBuf>,
     /// All chance follows from it [default: 0]
@@ -118,6 +118,7 @@ impl RuleArgs {
         let Self {
             preset,
             settings,
+            prover,
             problems,
             seed,
             iterations,
@@ -134,6 +135,7 @@ impl RuleArgs {
         paths
             && numbers
             && preset.is_none()
+            && prover.is_none()
             && shown_proofs.is_none()
             && limit.is_none()
             && ablate.is_empty()
@@ -143,10 +145,20 @@ impl RuleArgs {
     /// The rules that were asked for.
     fn resolve(&self) -> anyhow::Result<Settings> {
         let seed = self.seed.unwrap_or(0);
-        let mut settings = match &self.settings {
-            Some(path) => inputs::read_settings(path)?,
-            None => self.preset.unwrap_or(Preset::Nano).settings(seed),
+        let mut settings: Settings = match &self.settings {
+            Some(path) => equipment::read_settings(path)?,
+            None => {
+                let preset = self.preset.unwrap_or(Preset::Nano).settings(seed);
+                if self.prover == Some(Prover::Isabelle) { preset.for_isabelle() } else { preset }
+            }
         };
+        // What a file says in one prover's language can't be said for another one here.
+        if let Some(prover) = self.prover.filter(|&prover| prover != settings.prover) {
+            let (asked, there) = (prover.name(), settings.prover.name());
+            let text =
+                format!("these settings are for {there}, and not for {asked}: see `prover` and `screening`");
+            return Err(UsageError(text).into());
+        }
         settings.seed = self.seed.unwrap_or(settings.seed);
         settings.iterations = self.iterations.unwrap_or(settings.iterations);
         if let Some(samples) = self.samples {
@@ -176,7 +188,9 @@ impl RuleArgs {
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let (folder, problems) = open(&args)?;
-    if args.setup && args.judging.project.is_none() {
+    let prover = folder.settings().prover;
+    // Isabelle comes from no package registry: it is there, or `PROOFLOOP_ISABELLE` says where.
+    if args.setup && args.judging.project.is_none() && prover == Prover::Lean {
         let home = proofloop_verifiers::install::home();
         setup::lean(&Launcher::current_exe(), &home, false).await?;
     }
@@ -197,13 +211,17 @@ fn open(args: &Args) -> anyhow::Result<(RunFolder, Vec<Problem>)> {
         Some(_) | None => (args.rules.resolve()?, inputs::Source::given(args.rules.problems.as_deref())?),
     };
     let path = args.run.clone().unwrap_or_else(|| default_folder(&settings));
-    let problems = source.read()?;
+    let problems = source.read(settings.prover)?;
     let record = Record::new(settings, &problems, &source.name());
     Ok((RunFolder::open(&path, record)?, problems))
 }
 
 fn default_folder(settings: &Settings) -> PathBuf {
-    Path::new("runs").join(format!("{}-seed{}", settings.preset, settings.seed))
+    let prover = match settings.prover {
+        Prover::Lean => String::new(),
+        Prover::Isabelle => format!("-{}", settings.prover.language()),
+    };
+    Path::new("runs").join(format!("{}{prover}-seed{}", settings.preset, settings.seed))
 }
 
 /// Where models compute.
@@ -222,54 +240,7 @@ pub(super) async fn play(
     let judging = judging.with_memory(MEMORY_BYTES);
     let settings =
         farm::Settings { linger: LINGER, patience: PATIENCE, ..judging.settings(Guest::default(), None) };
-    let farm = Arc::new(farm::start(&settings, &BTreeSet::from([Kind::Lean])).await?);
-    let cancel = signals::cancellation();
-    let farm_cancel = farm.cancellation();
-    let on_signal = cancel.clone();
-    let watch = tokio::spawn(async move {
-        on_signal.cancelled().await;
-        farm_cancel.cancel();
-    });
-    let view = Arc::new(Mutex::new(View::new([])));
-    let path = folder.path().to_path_buf();
-    let listener = {
-        let view = Arc::clone(&view);
-        Listener::new(move |event| {
-            let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
-            view.tell(&event);
-            log(&path, &event, &view);
-        })
-    };
-    let equipment = Equipment { farm, compute, listener, cancel };
-    let result = selfplay::run(folder, problems, &equipment).await;
-    watch.abort();
-    drop(view);
-    let Equipment { farm, listener, .. } = equipment;
-    drop(listener);
-    // The last one of this program: everything that it started ends before it does.
-    if let Some(farm) = Arc::into_inner(farm) {
-        farm.close().await;
-    }
-    Ok(result?)
-}
-
-/// The log is for people: a disk that is full stops the run where something is lost, which is not here.
-fn log(path: &Path, event: &Event, view: &View) {
-    if !event.is_kept() {
-        return;
-    }
-    let line = serde_json::to_string(event).unwrap_or_default();
-    if let Err(error) = folder::log(path, &line) {
-        view.say(&format!("warning: {}", describe(&error)));
-    }
-}
-
-fn describe(error: &FolderError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
+    let kinds = BTreeSet::from([folder.settings().prover.kind()]);
+    let play = async |equipment: &Equipment| selfplay::run(folder, problems, equipment).await;
+    equipment::with(folder.path(), (&settings, &kinds), compute, play).await
 }

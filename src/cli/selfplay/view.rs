@@ -13,7 +13,7 @@ const BETWEEN_PICTURES: Duration = Duration::from_millis(100);
 const BARS: usize = 2;
 
 /// Takes every event of a run and shows it.
-pub(super) struct View {
+pub(in super::super) struct View {
     state: State,
     screen: MultiProgress,
     headline: ProgressBar,
@@ -25,7 +25,7 @@ pub(super) struct View {
 
 impl View {
     /// `took` are the stages that the run has done already, each with its seconds, the last ones last.
-    pub(super) fn new<'a>(took: impl IntoIterator<Item = (&'a str, f64)>) -> Self {
+    pub(in super::super) fn new<'a>(took: impl IntoIterator<Item = (&'a str, f64)>) -> Self {
         let mut state = State::default();
         took.into_iter().for_each(|(stage, seconds)| state.remember(stage, seconds));
         let screen = MultiProgress::new();
@@ -42,7 +42,7 @@ impl View {
     }
 
     /// Shows what an event changes.
-    pub(super) fn tell(&mut self, event: &Event) {
+    pub(in super::super) fn tell(&mut self, event: &Event) {
         let now = self.started.elapsed();
         let line = self.state.take(event, now);
         let is_drawn = !self.headline.is_hidden();
@@ -58,7 +58,7 @@ impl View {
     }
 
     /// Says something else without breaking the picture.
-    pub(super) fn say(&self, line: &str) {
+    pub(in super::super) fn say(&self, line: &str) {
         self.screen.suspend(|| output::say(line));
     }
 

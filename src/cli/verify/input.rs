@@ -5,7 +5,7 @@ use super::python_file;
 use crate::records::{self, Named};
 use proofloop_datasets::lines::{BoundedLines, LineProblem, MAX_LINE_BYTES};
 use proofloop_datasets::{Cause, FirstUse, Kind as ProblemKind, Place, ReadError, Split, workbook};
-use proofloop_verifiers::candidate::{Candidate, Kind, LeanCandidate};
+use proofloop_verifiers::candidate::{Candidate, IsabelleCandidate, Kind, LeanCandidate};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -31,6 +31,7 @@ enum Source {
     Stdin,
     Lean(PathBuf),
     Python(PathBuf),
+    Isabelle(PathBuf),
     Jsonl(PathBuf),
 }
 
@@ -47,6 +48,7 @@ impl Inputs {
                 _ if path == Path::new("-") => Source::Stdin,
                 Some("lean") => Source::Lean(path.clone()),
                 Some("py") => Source::Python(path.clone()),
+                Some("thy") => Source::Isabelle(path.clone()),
                 Some(_) | None => Source::Jsonl(path.clone()),
             });
         }
@@ -63,6 +65,7 @@ impl Inputs {
             match source {
                 Source::Workbook | Source::Lean(_) => kinds.extend([Kind::Lean]),
                 Source::Python(_) => kinds.extend([Kind::Python]),
+                Source::Isabelle(_) => kinds.extend([Kind::Isabelle]),
                 Source::Stdin | Source::Jsonl(_) => {
                     kinds.extend(kind.map_or(vec![Kind::Lean, Kind::Python], |kind| vec![kind]));
                 }
@@ -77,7 +80,7 @@ impl Inputs {
             .iter()
             .map(|source| match source {
                 Source::Workbook => u64::try_from(proved().len()).ok(),
-                Source::Lean(_) | Source::Python(_) => Some(1),
+                Source::Lean(_) | Source::Python(_) | Source::Isabelle(_) => Some(1),
                 Source::Stdin | Source::Jsonl(_) => None,
             })
             .sum()
@@ -93,6 +96,9 @@ impl Inputs {
                 Source::Lean(path) => sink(seen.check(&path.as_path().into(), Place::File, lean_file(&path))),
                 Source::Python(path) => {
                     sink(seen.check(&path.as_path().into(), Place::File, python_file::read(&path)))
+                }
+                Source::Isabelle(path) => {
+                    sink(seen.check(&path.as_path().into(), Place::File, isabelle_file(&path)))
                 }
                 Source::Jsonl(path) => match open(&path) {
                     Ok(file) => jsonl(&path, BufReader::new(file), kind, &mut seen, sink),
@@ -187,6 +193,11 @@ pub(in super::super) fn text(path: &Path) -> Result<String, Cause> {
 
 fn lean_file(path: &Path) -> Result<Named, Cause> {
     let candidate = Candidate::Lean(LeanCandidate::File { code: text(path)?, statement: None });
+    Ok(Named { id: path.display().to_string(), candidate })
+}
+
+fn isabelle_file(path: &Path) -> Result<Named, Cause> {
+    let candidate = Candidate::Isabelle(IsabelleCandidate::File { code: text(path)?, pinned: None });
     Ok(Named { id: path.display().to_string(), candidate })
 }
 

@@ -25,10 +25,12 @@ use tokio::sync::mpsc;
 /// Arguments of `proofloop verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-INPUT is a `.lean` file, a `.py` file whose top-level `assert` statements are its tests, a JSONL file, or `-` for
-JSONL on standard input. A JSONL record is one of
+INPUT is a `.lean` file, a `.thy` file, a `.py` file whose top-level `assert` statements are its tests, a JSONL file, or
+`-` for JSONL on standard input. A JSONL record is one of
   {\"id\",\"kind\":\"lean\",\"header\"?,\"formal_statement\",\"completion\"}
   {\"id\",\"kind\":\"lean\",\"code\",\"formal_statement\"?}
+  {\"id\",\"kind\":\"isabelle\",\"imports\",\"header\"?,\"formal_statement\",\"completion\"}
+  {\"id\",\"kind\":\"isabelle\",\"code\"}, with \"imports\", \"header\"? and \"formal_statement\" if it must prove that
   {\"id\",\"kind\":\"python\",\"prompt\",\"completion\",\"test\",\"entry_point\"}
   {\"id\",\"kind\":\"python\",\"code\",\"tests\":[\"assert …\",…] or [{\"stdin\",\"stdout\"},…],\"setup\"?}
 
@@ -79,7 +81,8 @@ fn parse_kind(text: &str) -> Result<Kind, String> {
     match text {
         "lean" => Ok(Kind::Lean),
         "python" => Ok(Kind::Python),
-        _ => Err("expected `lean` or `python`".to_owned()),
+        "isabelle" => Ok(Kind::Isabelle),
+        _ => Err("expected `lean`, `python` or `isabelle`".to_owned()),
     }
 }
 

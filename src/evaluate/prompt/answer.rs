@@ -5,8 +5,8 @@ use super::fence;
 use super::settings::{Rule, Settings, Task, Thoughts};
 use super::variables::{ends_in_by, missing_by, with_line_break};
 use crate::selfplay::prompts::PromptStyle;
-use proofloop_datasets::{Kind, LeanProblem, Problem, PythonProblem};
-use proofloop_verifiers::candidate::{Candidate, LeanCandidate};
+use proofloop_datasets::{IsabelleProblem, Kind, LeanProblem, Problem, PythonProblem};
+use proofloop_verifiers::candidate::{Candidate, IsabelleCandidate, IsabelleStatement, LeanCandidate};
 use proofloop_verifiers::lean::{header, lexer};
 
 const END_OF_THOUGHTS: &str = "</think>";
@@ -22,6 +22,10 @@ pub enum Extracted {
     PythonCompletion(String),
     /// A whole program.
     PythonProgram(String),
+    /// A proof, behind the statement.
+    IsabelleProof(String),
+    /// A whole theory, which has to prove the statement.
+    IsabelleTheory(String),
 }
 
 /// A model's text holds no answer. The sample counts as failed.
@@ -84,7 +88,9 @@ impl Extracted {
             Self::LeanCompletion(text)
             | Self::LeanFile(text)
             | Self::PythonCompletion(text)
-            | Self::PythonProgram(text) => text,
+            | Self::PythonProgram(text)
+            | Self::IsabelleProof(text)
+            | Self::IsabelleTheory(text) => text,
         }
     }
 
@@ -112,9 +118,25 @@ impl Extracted {
             (Kind::Python(python), Self::PythonProgram(text)) => {
                 candidate::python(python, Form::Whole, text).map(Candidate::Python)
             }
-            (Kind::Lean(_), Self::PythonCompletion(_) | Self::PythonProgram(_))
-            | (Kind::Python(_), Self::LeanCompletion(_) | Self::LeanFile(_))
-            | (Kind::LeanGaps(_) | Kind::Isabelle(_), _) => None,
+            (Kind::Isabelle(isabelle), Self::IsabelleProof(completion)) => {
+                let IsabelleProblem { imports, header, statement } = isabelle.clone();
+                let completion = completion.clone();
+                Some(Candidate::Isabelle(IsabelleCandidate::Completion {
+                    imports,
+                    header,
+                    statement,
+                    completion,
+                }))
+            }
+            (Kind::Isabelle(isabelle), Self::IsabelleTheory(code)) => {
+                let IsabelleProblem { imports, header, statement } = isabelle.clone();
+                let pinned = Some(IsabelleStatement { imports, header, statement });
+                Some(Candidate::Isabelle(IsabelleCandidate::File { code: code.clone(), pinned }))
+            }
+            (Kind::LeanGaps(_), _)
+            | (Kind::Lean(_) | Kind::Isabelle(_), Self::PythonCompletion(_) | Self::PythonProgram(_))
+            | (Kind::Python(_) | Kind::Isabelle(_), Self::LeanCompletion(_) | Self::LeanFile(_))
+            | (Kind::Lean(_) | Kind::Python(_), Self::IsabelleProof(_) | Self::IsabelleTheory(_)) => None,
         }
     }
 }
@@ -139,7 +161,8 @@ pub(super) fn read(settings: &Settings, problem: &Problem, text: &str) -> Result
             let block = last_block(behind_thoughts(text, *thoughts)?, languages, contains)?;
             Ok(match &problem.kind {
                 Kind::Lean(lean) => Extracted::LeanFile(with_header(lean, block)),
-                Kind::LeanGaps(_) | Kind::Isabelle(_) => Extracted::LeanFile(block),
+                Kind::LeanGaps(_) => Extracted::LeanFile(block),
+                Kind::Isabelle(_) => Extracted::IsabelleTheory(block),
                 Kind::Python(_) => Extracted::PythonProgram(block),
             })
         }
@@ -156,10 +179,13 @@ fn of_continuation(problem: &Problem, text: &str, joint: impl Fn(&str) -> &'stat
         Kind::Lean(lean) => {
             Extracted::LeanCompletion(format!("{}{}", joint(&lean.statement), text.trim_end()))
         }
-        Kind::LeanGaps(_) | Kind::Isabelle(_) => Extracted::LeanFile(text.to_owned()),
-        Kind::Python(PythonProblem::HumanEval { .. } | PythonProblem::InputsAndOracle { .. }) => {
-            Extracted::PythonCompletion(text.to_owned())
-        }
+        Kind::LeanGaps(_) => Extracted::LeanFile(text.to_owned()),
+        Kind::Isabelle(_) => Extracted::IsabelleProof(text.to_owned()),
+        Kind::Python(
+            PythonProblem::HumanEval { .. }
+            | PythonProblem::InputsAndOracle { .. }
+            | PythonProblem::Function { .. },
+        ) => Extracted::PythonCompletion(text.to_owned()),
         Kind::Python(
             PythonProblem::Asserts { .. } | PythonProblem::StdinStdout { .. } | PythonProblem::Calls { .. },
         ) => Extracted::PythonProgram(text.to_owned()),

@@ -1,4 +1,4 @@
-use super::super::sample_problems::{asserts, bare_lean, human_eval, lean, shared};
+use super::super::sample_problems::{asserts, bare_lean, function, human_eval, lean, shared};
 use super::super::{Context, PromptFamily};
 use super::*;
 use proofloop_datasets::readers::{self, Format, Options};
@@ -207,6 +207,23 @@ fn answers_are_judged_against_their_problem() {
     assert_eq!(tests.len(), 3);
     assert_eq!(program.candidate(&lean()), None);
     assert_eq!(Extracted::PythonCompletion("    pass".to_owned()).candidate(&asserts()), None);
+}
+
+#[test]
+fn a_function_is_judged_by_its_shown_and_its_hidden_tests() {
+    let judged = |answer: Extracted| {
+        let candidate = answer.candidate(&function());
+        let Some(Candidate::Python(PythonCandidate::Asserts { code, setup, tests })) = candidate else {
+            panic!("{candidate:?}")
+        };
+        (code, setup, tests)
+    };
+    let tests = ["assert add(1, 2) == 3", "assert add(0, 0) == 0"].map(str::to_owned).to_vec();
+    let completion = judged(Extracted::PythonCompletion("    return a + b\n".to_owned()));
+    let whole = "def add(a, b):\n    \"\"\"Add.\"\"\"\n    return a + b\n";
+    assert_eq!(completion, (whole.to_owned(), String::new(), tests.clone()));
+    let program = judged(Extracted::PythonProgram("def add(a, b): ...".to_owned()));
+    assert_eq!(program, ("def add(a, b): ...".to_owned(), String::new(), tests));
 }
 
 /// Prompt and answer, put together and read, are what is judged: the text that the model saw and went on with.

@@ -28,6 +28,7 @@ pub(super) const FAMILIES: &[Files] = files![
     "goedel",
     "goedel-v2",
     "kimina",
+    "isabelle",
     "humaneval",
     "mbpp-few-shot",
     "evalplus-instruct",

@@ -1,7 +1,7 @@
 //! Every family to the letter: on a record of our own, and, where the data is, on all published records against the
 //! expression that its authors fill in.
 
-use super::super::sample_problems::{asserts, bare_lean, human_eval, lean, mbpp, shared};
+use super::super::sample_problems::{asserts, bare_lean, human_eval, isabelle, lean, mbpp, shared};
 use super::*;
 use crate::selfplay::prompts::PromptStyle;
 use proofloop_datasets::readers::{self, DuplicateNames, Format, Options};
@@ -47,6 +47,15 @@ fn lean_chats() {
         # Problem:If $a<b$ and $b<10$, show that $2a < 20$.\n# Formal statement:\n```lean4\n{code}\n\n```\n<|im_end|>\n\
         <|im_start|>assistant\n";
     assert_eq!(rendered("kimina", &lean()), kimina.replace("{code}", &code));
+}
+
+#[test]
+fn isabelle_completions() {
+    assert_eq!(
+        rendered("isabelle", &isabelle()),
+        "Complete the following Isabelle/HOL theory:\n\n```isabelle\ntheory t imports Complex_Main \"HOL-Library.Sum_of_Squares\"\n\
+         begin\n\ndefinition \"f = (1::nat)\"\ntheorem t:\n  shows \"f = 1\""
+    );
 }
 
 #[test]

@@ -29,4 +29,4 @@ pub use family::{Context, Messages, PromptFamily};
 pub use settings::Task;
 
 #[cfg(test)]
-mod sample_problems;
+pub(super) mod sample_problems;

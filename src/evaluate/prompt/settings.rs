@@ -36,7 +36,7 @@ pub enum Task {
     LeanGaps,
     /// An Isabelle statement.
     Isabelle,
-    /// A Python function that is begun (HumanEval, EvalPlus).
+    /// A Python function that is begun (HumanEval, EvalPlus, our own programs).
     HumanEval,
     /// A Python program for words and tests (MBPP).
     Asserts,
@@ -151,9 +151,11 @@ impl Task {
             Kind::Lean(_) => Self::Lean,
             Kind::LeanGaps(_) => Self::LeanGaps,
             Kind::Isabelle(_) => Self::Isabelle,
-            Kind::Python(PythonProblem::HumanEval { .. } | PythonProblem::InputsAndOracle { .. }) => {
-                Self::HumanEval
-            }
+            Kind::Python(
+                PythonProblem::HumanEval { .. }
+                | PythonProblem::InputsAndOracle { .. }
+                | PythonProblem::Function { .. },
+            ) => Self::HumanEval,
             Kind::Python(PythonProblem::Asserts { .. }) => Self::Asserts,
             Kind::Python(PythonProblem::StdinStdout { .. } | PythonProblem::Calls { .. }) => Self::Program,
         }

@@ -5,6 +5,7 @@ use super::settings::Task;
 use crate::selfplay::statement;
 use minijinja::{Value, context};
 use proofloop_datasets::{Kind, LeanProblem, Problem, PythonProblem};
+use proofloop_verifiers::isabelle::theory::import_list;
 
 /// The variables of a task, as [`of`] gives them. What a problem is judged by, other than tests that are shown by
 /// convention, is not among them.
@@ -28,7 +29,8 @@ pub(super) fn names(task: Task) -> &'static [&'static str] {
             "anonymous",
         ],
         Task::LeanGaps => &["name", "header", "words", "text"],
-        Task::Isabelle => &["name", "header", "words", "statement"],
+        // The imports as they are written behind `imports`.
+        Task::Isabelle => &["name", "imports", "header", "words", "statement"],
         Task::HumanEval => &["name", "prompt", "entry_point"],
         Task::Asserts => &["name", "text", "setup", "tests"],
         Task::Program => &["name", "text", "starter"],
@@ -73,11 +75,13 @@ pub(super) fn of(problem: &Problem, examples: Option<&[Example<'_>]>) -> Value {
         Kind::Isabelle(isabelle) => {
             let header = with_line_break(&isabelle.header);
             let statement = isabelle.statement.trim();
-            context! { name, header, words => without_comment_marks(&problem.informal), statement }
+            let imports = import_list(&isabelle.imports);
+            context! { name, imports, header, words => without_comment_marks(&problem.informal), statement }
         }
         Kind::Python(
             PythonProblem::HumanEval { prompt, entry_point, .. }
-            | PythonProblem::InputsAndOracle { prompt, entry_point, .. },
+            | PythonProblem::InputsAndOracle { prompt, entry_point, .. }
+            | PythonProblem::Function { prompt, entry_point, .. },
         ) => {
             context! { name, prompt, entry_point }
         }
@@ -155,12 +159,12 @@ fn without_comment_marks(informal: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample_problems::{asserts, human_eval, lean};
+    use super::super::sample_problems::{asserts, function, human_eval, lean};
     use super::*;
 
     #[test]
     fn what_is_named_is_given() {
-        for problem in [lean(), human_eval(), asserts()] {
+        for problem in [lean(), human_eval(), function(), asserts()] {
             let value = of(&problem, None);
             let mut given: Vec<String> =
                 value.try_iter().expect("a map").map(|key| key.to_string()).collect();

@@ -188,6 +188,7 @@ pub(super) fn answer(
                 Reason::NativeEvaluation
                 | Reason::MetaCode
                 | Reason::ForbiddenOption
+                | Reason::ForbiddenTactic
                 | Reason::StatementMismatch
                 | Reason::MissingDeclaration
                 | Reason::Malformed

@@ -104,6 +104,7 @@ fn can(app: &App, kind: Kind) -> Result<(), String> {
     let what = match kind {
         Kind::Lean => "no Lean toolchain",
         Kind::Python => "no Python guest",
+        Kind::Isabelle => "no Isabelle",
     };
     Err(format!("this server has {what}: whoever runs it can install one with `proofloop setup`"))
 }

@@ -16,10 +16,16 @@ export class Refused extends Error {
   }
 }
 
+/** Says that a request with this key was refused, unless another key was given since: then that one is not to blame. */
+export function refused(sentKey) {
+  if (sentKey === key.get()) document.dispatchEvent(new CustomEvent("key-wanted", { detail: { hadOne: !!sentKey } }));
+}
+
 /** Asks the server. A key goes along where there is one. */
 export async function ask(address, options = {}) {
   const headers = new Headers(options.headers);
-  if (key.get()) headers.set("Authorization", `Bearer ${key.get()}`);
+  const sentKey = key.get();
+  if (sentKey) headers.set("Authorization", `Bearer ${sentKey}`);
   const answer = await fetch(address, { ...options, headers, credentials: "omit", cache: "no-store" });
   if (answer.ok) return answer;
   const text = await answer.text();
@@ -30,7 +36,7 @@ export async function ask(address, options = {}) {
   } catch {
     // A proxy's page: its beginning has to do.
   }
-  if (answer.status === 401) document.dispatchEvent(new CustomEvent("key-wanted", { detail: { hadOne: !!key.get() } }));
+  if (answer.status === 401) refused(sentKey);
   throw new Refused(answer.status, detail);
 }
 

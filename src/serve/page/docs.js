@@ -1,6 +1,6 @@
 // Draws openapi.json: addresses by tag, what they take and give, and a request to send.
 
-import { byId, el, key, keyForm, milliseconds } from "/page/common.js";
+import { byId, el, key, keyForm, milliseconds, refused } from "/page/common.js";
 
 /** Deeper schemas are opened by hand; a type inside itself ends there. */
 const DEPTH = 2;
@@ -181,16 +181,19 @@ function form(path, method, parameters, body) {
     for (const [one, input] of filled.filter(([one]) => one.in === "path")) {
       to = to.replace(new RegExp(`\\{\\*?${one.name}\\}`), () => encodeURIComponent(input.value));
     }
-    const headers = { ...(kind && { "Content-Type": kind }), ...(key.get() && { Authorization: `Bearer ${key.get()}` }) };
+    const sentKey = key.get();
+    const headers = { ...(kind && { "Content-Type": kind }), ...(sentKey && { Authorization: `Bearer ${sentKey}` }) };
     const stopping = new AbortController();
     stop.onclick = () => stopping.abort();
     [send.disabled, stop.hidden] = [true, false];
-    await sent(result, `${to}${query.size ? `?${query}` : ""}`, { method: method.toUpperCase(), headers, body: text?.value, signal: stopping.signal });
+    const status = await sent(result, `${to}${query.size ? `?${query}` : ""}`, { method: method.toUpperCase(), headers, body: text?.value, signal: stopping.signal });
+    if (status === 401) refused(sentKey);
     [send.disabled, stop.hidden] = [false, true];
   });
   return made;
 }
 
+/** Sends, and shows what comes back; its status, undefined for no answer. */
 async function sent(result, to, options) {
   const started = performance.now();
   result.hidden = false;
@@ -209,7 +212,7 @@ async function sent(result, to, options) {
       if (done || told.length > SHOWN_CHARS) break;
     }
     result.textContent = head() + pretty(told).slice(0, SHOWN_CHARS);
-    if (answer.status === 401) document.dispatchEvent(new CustomEvent("key-wanted", { detail: { hadOne: !!key.get() } }));
+    return answer.status;
   } catch (error) {
     result.className = "result bad";
     result.textContent += `\n${error.name === "AbortError" ? "stopped" : error.message}`;

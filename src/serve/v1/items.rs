@@ -37,6 +37,8 @@ pub(super) enum BatchKind {
     Lean,
     /// Python.
     Python,
+    /// Isabelle/HOL.
+    Isabelle,
 }
 
 impl From<BatchKind> for Kind {
@@ -44,6 +46,7 @@ impl From<BatchKind> for Kind {
         match kind {
             BatchKind::Lean => Self::Lean,
             BatchKind::Python => Self::Python,
+            BatchKind::Isabelle => Self::Isabelle,
         }
     }
 }
@@ -55,7 +58,7 @@ impl From<BatchKind> for Kind {
 pub(super) struct Candidates {
     /// Names the candidate in the answer.
     id: String,
-    /// `lean` or `python`.
+    /// `lean`, `python` or `isabelle`.
     #[schema(required = false)]
     kind: Option<BatchKind>,
     /// Lean: imports and context; trusted.
@@ -159,6 +162,7 @@ impl Item {
             let error = match candidate.kind() {
                 Kind::Lean => "no Lean toolchain is installed: run `proofloop setup`",
                 Kind::Python => "no Python guest is installed: run `proofloop setup`",
+                Kind::Isabelle => "this server judges no Isabelle",
             };
             return json(&Report::new(
                 &self.id,

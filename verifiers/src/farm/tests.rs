@@ -33,7 +33,7 @@ impl Scripted {
 fn code(candidate: &Candidate) -> &str {
     match candidate {
         Candidate::Python(PythonCandidate::Asserts { code, .. }) => code,
-        Candidate::Python(_) | Candidate::Lean(_) => "",
+        Candidate::Python(_) | Candidate::Lean(_) | Candidate::Isabelle(_) => "",
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn bare(verdict: Verdict, messages: Vec<Message>, checker: &Checker) 
 }
 
 /// 128 random bits in hexadecimal.
-pub(super) fn nonce() -> std::io::Result<String> {
+pub(crate) fn nonce() -> std::io::Result<String> {
     use std::io::Read;
     let mut bytes = [0_u8; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;

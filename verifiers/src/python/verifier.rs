@@ -97,7 +97,9 @@ impl Verifier for PythonWasm {
             for (index, candidate) in unit.iter().enumerate() {
                 let judgement = match candidate.as_ref() {
                     Candidate::Python(python) => self.check(python.clone(), cancel).await,
-                    Candidate::Lean(_) => self.unavailable("this is no Python candidate".to_owned()),
+                    Candidate::Lean(_) | Candidate::Isabelle(_) => {
+                        self.unavailable("this is no Python candidate".to_owned())
+                    }
                 };
                 sink(index, Attempt::Judged(Box::new(judgement)));
             }

@@ -57,16 +57,22 @@ proptest! {
         let statement = Statement { name, header, text, known, lineage, ..problem(1) };
         let candidate = CandidateText { header: &statement.header, statement: &statement.text, completion: &completion };
         let id = store.add_verdict(&candidate, &record).unwrap();
+        let outcome_text = outcome.clone();
         let conjecture = ConjectureRecord { iteration, ordinal, seed: 1, lemma, text: prompt.clone(), outcome, statement: None };
         let sample = Sample { stage: stage.clone(), iteration, statement: 1, sample: ordinal, candidate: id, tokens, finish };
         let example = ExampleRecord {
             iteration, ordinal, role: stage.clone(), statement: 1, prompt, completion: completion.clone(), weight,
+        };
+        let turn = NewTurn {
+            stage: stage.clone(), iteration, statement: 1, sample: ordinal, turn: 1, text: outcome_text,
+            candidate: Some(id), shown: None, tokens, read_tokens: ordinal, finish: sample.finish.clone(),
         };
         let detail = json!({ stage.as_str(): completion });
         let writes = StageWrites {
             statements: vec![statement.clone()],
             conjectures: vec![conjecture.clone()],
             samples: vec![sample.clone()],
+            turns: vec![turn.clone()],
             examples: vec![example.clone()],
             wall_ms: 3,
             detail: detail.clone(),
@@ -82,6 +88,10 @@ proptest! {
         prop_assert_eq!(store.examples(iteration).unwrap(), [example]);
         prop_assert_eq!(store.stage(key(iteration, &stage)).unwrap().unwrap().detail, detail);
         prop_assert_eq!(store.meta(&stage).unwrap(), Some(completion.clone()));
+        let turns = store.turns(&stage, iteration).unwrap();
+        prop_assert_eq!(turns.len(), 1);
+        prop_assert_eq!((&turns[0].text, turns[0].tokens, turns[0].read_tokens), (&turn.text, tokens, ordinal));
+        prop_assert_eq!((&turns[0].verdict, &turns[0].shown), (&Some(record.clone()), &None));
         let Sample { sample, finish, .. } = sample;
         let sampled = SampledCandidate { statement: 1, sample, completion, tokens, finish, verdict: record.clone() };
         prop_assert_eq!(store.samples(&stage, iteration).unwrap(), [sampled]);

@@ -80,6 +80,7 @@ fn restrict(policy: &Policy, view: &View, abi: ABI) -> Result<String, landlock::
         Network::Denied => {
             ruleset = ruleset.handle_access(AccessNet::from_all(abi))?.scope(Scope::from_all(abi))?;
         }
+        Network::Loopback => ruleset = ruleset.scope(Scope::from_all(abi))?,
         Network::Host => ruleset = ruleset.scope(Scope::Signal)?,
     }
     let mut created = ruleset.create()?;

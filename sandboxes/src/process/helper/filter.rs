@@ -139,6 +139,12 @@ fn refusals(network: Network, has_memory_cgroup: bool) -> Result<BpfProgram, sec
                 rules.insert(call, vec![condition(0, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?]);
             }
         }
+        Network::Loopback => {
+            let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+            for call in [libc::SYS_socket, libc::SYS_socketpair] {
+                rules.insert(call, vec![none_of(0, &families)?]);
+            }
+        }
         Network::Host => {}
     }
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
@@ -151,6 +157,15 @@ const TIOCLINUX: u64 = 0x541C;
 
 fn condition(argument: u8, op: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)?])
+}
+
+/// Every value but these.
+fn none_of(argument: u8, values: &[libc::c_int]) -> Result<SeccompRule, seccompiler::BackendError> {
+    let not = |value: &libc::c_int| {
+        let value = u64::from(value.unsigned_abs());
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value)
+    };
+    SeccompRule::new(values.iter().map(not).collect::<Result<_, _>>()?)
 }
 
 fn equals(argument: u8, value: u64) -> Result<SeccompRule, seccompiler::BackendError> {

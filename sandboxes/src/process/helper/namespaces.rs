@@ -1,6 +1,7 @@
 //! Session, parent-death signal and namespaces.
 
 use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid, setsid};
@@ -31,13 +32,40 @@ pub(super) fn enter(r: &Reporter, policy: &Policy) -> Result<(), Refused> {
     ];
     match policy.network {
         Network::Denied => others.push((Layer::NetNamespace, CloneFlags::CLONE_NEWNET)),
-        Network::Host => {}
+        Network::Loopback | Network::Host => {}
     }
     for (layer, flag) in others {
         let result = unshare(flag).map(|()| "own".to_owned()).map_err(|e| format!("unshare: {e}"));
         r.layer(layer, layer.name(), result)?;
     }
-    Ok(())
+    match policy.network {
+        Network::Loopback => r.layer(Layer::NetNamespace, "net-namespace-loopback", loopback()),
+        Network::Denied | Network::Host => Ok(()),
+    }
+}
+
+/// An own network with its loopback device up.
+fn loopback() -> LayerResult {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|e| format!("unshare: {e}"))?;
+    // SAFETY: creates a descriptor or fails.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(format!("socket: {}", std::io::Error::last_os_error()));
+    }
+    // SAFETY: the descriptor was just made, and nobody else owns it.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: integers and a union of integers, for which all zeros is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = libc::c_char::from_ne_bytes([*from]);
+    }
+    let flags = libc::IFF_UP | libc::IFF_RUNNING | libc::IFF_LOOPBACK;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or(libc::c_short::MAX);
+    // SAFETY: the request lives through the call and has the layout that SIOCSIFFLAGS reads.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } < 0 {
+        return Err(format!("the loopback device can't be brought up: {}", std::io::Error::last_os_error()));
+    }
+    Ok("own, with its loopback device up".to_owned())
 }
 
 /// The same user and group inside as outside, and nobody else.

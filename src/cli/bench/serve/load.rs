@@ -134,29 +134,59 @@ impl Load {
         load
     }
 
-    /// Proofs of the bundled workbook, so many a request.
-    pub(super) fn workbook(batch: usize, at_most: usize) -> Self {
-        use proofloop_datasets::{Kind, Split, workbook};
+    /// Proofs of the bundled workbook, so many a request, each under a name of its own; of each hundred one hangs, one
+    /// kills Lean, and one makes it print megabytes, which costs it nothing else: it is a proof.
+    pub(super) fn workbook(batch: usize, count: usize) -> Self {
         let mut load = Self { path: VERIFY, items: Vec::new(), calls: Vec::new() };
-        let problems = [Split::Train, Split::Valid, Split::Test].into_iter().flat_map(workbook::problems);
-        let candidates: Vec<Value> = problems
-            .filter_map(|problem| match (&problem.kind, &problem.known) {
-                (Kind::Lean(lean), Some(proof)) => Some(json!({
-                    "kind": "lean", "header": lean.header, "formal_statement": lean.statement, "completion": proof,
-                })),
-                (Kind::Lean(_) | Kind::LeanGaps(_) | Kind::Isabelle(_) | Kind::Python(_), _) => None,
-            })
-            .take(at_most)
-            .collect();
-        for batch in candidates.chunks(batch.max(1)) {
-            let mut batch = batch.to_vec();
-            for (candidate, number) in batch.iter_mut().zip(load.items.len()..) {
-                candidate["id"] = id(number).into();
-            }
-            let items = batch.iter().map(|_| Item { own: Duration::ZERO, expected: Class::Fine });
-            let items: Vec<Item> = items.collect();
-            load.push(&json!({"candidates": batch}), items);
+        let proofs = proofs();
+        for begin in (0..count).step_by(batch.max(1)) {
+            let numbers = begin..(begin + batch.max(1)).min(count);
+            let (candidates, items): (Vec<Value>, Vec<Item>) =
+                numbers.map(|number| lean_item(number, &proofs[number % proofs.len()])).unzip();
+            load.push(&json!({"candidates": candidates}), items);
         }
         load
     }
+}
+
+/// Header, statement and proof of what the workbook has proofs of.
+fn proofs() -> Vec<(String, String, String)> {
+    use proofloop_datasets::{Kind, Split, workbook};
+    let problems = [Split::Train, Split::Valid, Split::Test].into_iter().flat_map(workbook::problems);
+    let proved = problems.filter_map(|problem| match (problem.kind, problem.known) {
+        (Kind::Lean(lean), Some(proof)) => Some((lean.header, lean.statement, proof)),
+        (Kind::Lean(_) | Kind::LeanGaps(_) | Kind::Isabelle(_) | Kind::Python(_), _) => None,
+    });
+    proved.collect()
+}
+
+fn lean_item(number: usize, (header, statement, proof): &(String, String, String)) -> (Value, Item) {
+    const NO_LIMIT: &str = "\n  set_option maxHeartbeats 0 in\n  set_option maxRecDepth 1000000000 in\n  ";
+    let renamed = |statement: &str| statement.replacen("theorem ", &format!("theorem n{number}_"), 1);
+    let (header, statement, completion, expected) = match number % 100 {
+        17 => (
+            "",
+            "theorem h : ∀ a b c d e f : Fin 40, a.val + b.val + c.val + d.val + e.val + f.val < 300 := by",
+            format!("{NO_LIMIT}decide +kernel"),
+            Class::Timeout,
+        ),
+        50 => (
+            "",
+            "theorem d (f : Nat → Nat) (h : ∀ x, f x = f (x + 1)) : f 0 = 7 := by",
+            format!("{NO_LIMIT}repeat rw [h]"),
+            Class::Crashed,
+        ),
+        83 => (
+            "",
+            "theorem l : 1 = 1 := by",
+            format!("\n  iterate 100 trace \"{}\"\n  rfl", "all is well ".repeat(3_000)),
+            Class::Fine,
+        ),
+        _ => (header.as_str(), statement.as_str(), proof.clone(), Class::Fine),
+    };
+    let candidate = json!({
+        "id": id(number), "kind": "lean", "header": header, "formal_statement": renamed(statement),
+        "completion": completion,
+    });
+    (candidate, Item { own: Duration::ZERO, expected })
 }

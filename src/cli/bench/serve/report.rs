@@ -14,9 +14,18 @@ pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) workers: usize,
     pub(super) connections: usize,
-    /// Whether its requests go through the gate for snippets, whose places tell how busy the workers are.
-    pub(super) has_busy: bool,
+    /// What tells how busy its workers are, if anything.
+    pub(super) busy: Option<Busy>,
     pub(super) goals: Goals,
+}
+
+/// What tells how busy workers are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Busy {
+    /// The places of the gate for snippets.
+    Snippets,
+    /// The farm's workers.
+    Farm,
 }
 
 /// What is asked of a run; `None` for nothing.
@@ -57,6 +66,8 @@ pub(super) struct Row {
     client_cpu_s: f64,
     /// Of everything else on this machine: the processes of the REPL and what confines them, mostly.
     other_cpu_s: f64,
+    /// What the host of a virtual machine has taken from it.
+    stolen_s: f64,
     /// Whether everything was answered once, as it should be, and every goal was reached.
     goals_met: bool,
 }
@@ -91,7 +102,10 @@ impl Row {
         let own: Duration = load.items.iter().map(|item| item.own).sum();
         let items_per_s = number(load.items.len()) / wall;
         let latency_ms = Spread::of(seen.samples.iter().map(|sample| sample.latency).collect());
-        let busy = scenario.has_busy.then(|| run.busy / number(workers));
+        let busy = scenario.busy.map(|busy| match busy {
+            Busy::Snippets => run.busy / number(workers),
+            Busy::Farm => run.farm_busy / number(workers),
+        });
         let judged = load.items.iter().zip(&seen.classes);
         let mut row = Self {
             scenario: name,
@@ -124,6 +138,7 @@ impl Row {
             memory_mib: run.memory.map(|bytes| bytes >> 20),
             server_cpu_s: run.server_cpu.as_secs_f64(),
             client_cpu_s: seen.cpu.as_secs_f64(),
+            stolen_s: run.stolen.as_secs_f64(),
             other_cpu_s: run.machine_cpu.saturating_sub(run.server_cpu + seen.cpu).as_secs_f64(),
             goals_met: false,
         };
@@ -146,7 +161,7 @@ impl Row {
     pub(super) fn details(&self) -> String {
         format!(
             "{} at {} connections: statuses {:?}, outcomes {:?}, lost {}, answered twice {}, foreign {}, misjudged {}, \
-             server errors {}; CPU s server {:.2} client {:.2} other {:.2}; slowest {:.1} ms; \
+             server errors {}; CPU s server {:.2} client {:.2} other {:.2} taken by the host {:.2}; slowest {:.1} ms; \
              memory after a tenth, a third and at the end {:?} MiB",
             self.scenario,
             self.connections,
@@ -160,6 +175,7 @@ impl Row {
             self.server_cpu_s,
             self.client_cpu_s,
             self.other_cpu_s,
+            self.stolen_s,
             self.latency_ms.max,
             self.memory_mib,
         )

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Memory of one fake REPL.
 const FAKE_MEMORY: u64 = 512 << 20;
@@ -43,10 +44,14 @@ pub(super) struct Run {
     pub(super) seen: Seen,
     /// How many places of the gate for snippets were taken on average, until the last request was sent.
     pub(super) busy: f64,
+    /// How many workers of the farm were at work on average, until then.
+    pub(super) farm_busy: f64,
     /// CPU time of this process without the client.
     pub(super) server_cpu: Duration,
     /// CPU time of the whole machine, whoever used it.
     pub(super) machine_cpu: Duration,
+    /// CPU time that a virtual machine's host has given to others while somebody here wanted it.
+    pub(super) stolen: Duration,
     /// Memory of this process after a tenth, a third, and at the end.
     pub(super) memory: [u64; 3],
 }
@@ -111,9 +116,11 @@ impl Server {
 
     /// Sends a load over so many connections.
     pub(super) async fn run(&self, connections: usize, load: &Arc<Load>) -> anyhow::Result<Run> {
-        let before = Before { busy: self.busy(), cpu: own_cpu()?, machine_cpu: machine_cpu() };
+        let before = Before { busy: self.busy(), cpu: own_cpu()?, machine: Machine::now() };
         let (app, address, load) = (Arc::clone(&self.app), self.address, Arc::clone(load));
         let started = Instant::now();
+        let all_sent = CancellationToken::new();
+        let farm_busy = tokio::spawn(farm_busy(Arc::clone(&app), all_sent.clone()));
         // A thread of its own: what the client uses is told apart, and takes no turns with the server's tasks.
         let driven = tokio::task::spawn_blocking(move || {
             let watched = RefCell::new(Watched::default());
@@ -121,7 +128,10 @@ impl Server {
             let progress = |progress| {
                 let watched = &mut *watched.borrow_mut();
                 match progress {
-                    Progress::AllSent => watched.all_sent = (started.elapsed(), busy(&app)),
+                    Progress::AllSent => {
+                        watched.all_sent = (started.elapsed(), busy(&app));
+                        all_sent.cancel();
+                    }
                     Progress::Answered(count) => watched.answered(count, requests),
                 }
             };
@@ -130,10 +140,13 @@ impl Server {
         });
         let (seen, watched) = driven.await??;
         let (sending, busy) = watched.all_sent;
+        let machine = Machine::now();
         Ok(Run {
             busy: busy.saturating_sub(before.busy).as_secs_f64() / sending.as_secs_f64(),
+            farm_busy: farm_busy.await?,
             server_cpu: own_cpu()?.saturating_sub(before.cpu).saturating_sub(seen.cpu),
-            machine_cpu: machine_cpu().saturating_sub(before.machine_cpu),
+            machine_cpu: machine.worked.saturating_sub(before.machine.worked),
+            stolen: machine.stolen.saturating_sub(before.machine.stolen),
             memory: watched.memory,
             seen,
         })
@@ -165,11 +178,22 @@ fn busy(app: &App) -> Duration {
     gates.iter().find(|(name, _, _)| *name == "snippets").map_or(Duration::ZERO, |(_, _, busy)| *busy)
 }
 
+/// How many workers of the farm are at work, on average until `end`.
+async fn farm_busy(app: Arc<App>, end: CancellationToken) -> f64 {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let (mut running, mut looks) = (0.0, 0.0);
+    while end.run_until_cancelled(ticks.tick()).await.is_some() {
+        running += f64::from(u32::try_from(app.backend.farm_state().running).unwrap_or(u32::MAX));
+        looks += 1.0;
+    }
+    if looks > 0.0 { running / looks } else { 0.0 }
+}
+
 /// How things stood when a run began.
 struct Before {
     busy: Duration,
     cpu: Duration,
-    machine_cpu: Duration,
+    machine: Machine,
 }
 
 /// What is noted down while a run goes on.
@@ -215,13 +239,41 @@ fn toolchain(exe: PathBuf) -> Toolchain {
     }
 }
 
-/// What all processors of this machine have worked since it began.
-fn machine_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
-    // user, nice, system, idle, iowait, irq, softirq; hundredths of a second.
-    let times: Vec<u64> = fields.take(7).filter_map(|field| field.parse().ok()).collect();
-    let busy: u64 =
-        times.iter().enumerate().filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, time)| time).sum();
-    Duration::from_millis(busy * 10)
+/// What all processors of this machine have done since it began.
+#[derive(Default)]
+struct Machine {
+    worked: Duration,
+    stolen: Duration,
+}
+
+impl Machine {
+    fn now() -> Self {
+        std::fs::read_to_string("/proc/stat").map(|text| Self::of(&text)).unwrap_or_default()
+    }
+
+    fn of(stat: &str) -> Self {
+        let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+        // user, nice, system, idle, iowait, irq, softirq, steal; hundredths of a second.
+        let times: Vec<u64> = fields.take(8).filter_map(|field| field.parse().ok()).collect();
+        let worked: u64 = times
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !matches!(place, 3 | 4 | 7))
+            .map(|(_, time)| time)
+            .sum();
+        let stolen = times.get(7).copied().unwrap_or_default();
+        Self { worked: Duration::from_millis(worked * 10), stolen: Duration::from_millis(stolen * 10) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_takes_is_no_work() {
+        let machine = Machine::of("cpu  1 20 300 4000 50000 6 70 800 0 0\ncpu0 9 9 9 9 9 9 9 9 9 9\n");
+        assert_eq!(machine.worked, Duration::from_millis(3970));
+        assert_eq!(machine.stolen, Duration::from_millis(8000));
+    }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
-/// The kernel counts CPU time in hundredths of a second: calls that are shorter could not be told apart, and to ask what
-/// each of them has used would cost more than a short one itself.
-const ACCOUNT_TICK: Duration = Duration::from_millis(10);
+/// The kernel counts CPU time in hundredths of a second, and to ask for it wakes the process that confines the REPL while the
+/// next candidate waits.
+const ACCOUNT_TICK: Duration = Duration::from_millis(200);
 
 /// Limits of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Default for ReplSettings {
             max_reply_bytes: 16 << 20,
             max_command_output_bytes: 24 << 20,
             max_life_output_bytes: 48 << 20,
-            max_uses: 200,
+            max_uses: 1000,
             max_memory_bytes: 6 << 30,
             max_headers: 4,
         }
@@ -71,7 +71,7 @@ pub struct ReplOutcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ran {
     /// CPU time of the process since the account before it; the first call bears the start, and the first call under a
-    /// header the header. Accounts are 10 ms apart or more: of calls in between, a later one bears the time.
+    /// header the header. Accounts are 200 ms apart or more: of calls in between, a later one bears the time.
     pub cpu: Duration,
     /// The most memory that the process has used so far, in bytes.
     pub peak_memory_bytes: u64,

@@ -53,6 +53,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "new Worker(pthreadMainJs,{workerData:\"em-pthread\",name:\"em-pthread\",resourceLimits:{stackSizeMb:32}})",
     ),
     (
+        "a pipe that is full takes a part of a message or none of it (`EAGAIN`), and the rest was lost",
+        "defaultPrint=(...args)=>fs.writeSync(1,args.map(stringify).join(\" \")+\"\\n\");defaultPrintErr=(...args)=>fs.writeSync(2,args.map(stringify).join(\" \")+\"\\n\")",
+        "var writeAll=(fd,text)=>{var bytes=Buffer.from(text),at=0;while(at<bytes.length){try{at+=fs.writeSync(fd,bytes,at)}catch(error){if(error.code!=\"EAGAIN\")throw error;Atomics.wait(new Int32Array(new SharedArrayBuffer(4)),0,0,1)}}};defaultPrint=(...args)=>writeAll(1,args.map(stringify).join(\" \")+\"\\n\");defaultPrintErr=(...args)=>writeAll(2,args.map(stringify).join(\" \")+\"\\n\")",
+    ),
+    (
         "reading `process.stdin.fd` makes the pipe non-blocking and fails",
         "var fd=process.stdin.fd;try{bytesRead=fs.readSync(fd,buf,0,BUFSIZE)",
         "var fd=0;try{bytesRead=fs.readSync(fd,buf,0,BUFSIZE)",
