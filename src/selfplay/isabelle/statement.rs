@@ -18,7 +18,7 @@ const OTHER_CLAUSES: [&str; 9] =
 /// What a theorem says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Clauses {
-    /// Declarations behind each `fixes`: `x y :: nat`.
+    /// Declarations: `x y :: nat`.
     fixes: Vec<String>,
     /// With their labels, by which proofs name them.
     assumes: Vec<Assumption>,
@@ -65,7 +65,8 @@ impl Clauses {
             let forbidden = || Unparsable::Forbidden(token.content().to_owned());
             let is_word = matches!(token.kind, TokenKind::Word | TokenKind::Symbol);
             match (token.text, section) {
-                ("fixes", Section::Start | Section::Fixes) => {
+                // `fixes x fixes y` says what `fixes x and y` says.
+                ("fixes", Section::Start | Section::Fixes) | ("and", Section::Fixes) => {
                     section = Section::Fixes;
                     clauses.fixes.push(String::new());
                 }
@@ -92,8 +93,11 @@ impl Clauses {
                 }
             }
         }
-        if clauses.fixes.iter().any(|one| one.trim().is_empty()) {
-            return Err(Unparsable::Binder("fixes".to_owned()));
+        for one in &mut clauses.fixes {
+            one.truncate(one.trim_end().len());
+            if one.is_empty() {
+                return Err(Unparsable::Binder("fixes".to_owned()));
+            }
         }
         if clauses.shows.is_empty() { Err(Unparsable::NoProposition) } else { Ok(clauses) }
     }
@@ -105,10 +109,10 @@ impl Clauses {
         let Some(last) = self.fixes.last_mut().filter(|before| is_plain || is_type(before)) else {
             return Err(Unparsable::Binder(token.content().to_owned()));
         };
-        last.push_str(token.text);
+        last.push_str(&one_line(token.text));
         // What stands apart stays apart: `::` is two tokens.
         let is_joined = next.is_some_and(|next| next.offset == token.offset + token.text.len());
-        if next.is_some() && !is_joined {
+        if !is_joined {
             last.push(' ');
         }
         Ok(())
@@ -132,7 +136,7 @@ impl Clauses {
         if !is_term {
             return Err(Unparsable::Binder(token.content().to_owned()));
         }
-        let proposition = token.text.to_owned();
+        let proposition = one_line(token.text);
         // Without clauses, what is said is what is shown. What is shown has no proof that could name it.
         match section {
             Section::Assumes => {
@@ -150,8 +154,7 @@ impl Clauses {
 
     /// `x y :: nat and z :: real`; empty without any.
     fn variables(&self) -> String {
-        let all: Vec<&str> = self.fixes.iter().map(|one| one.trim()).collect();
-        all.join(" and ")
+        self.fixes.join(" and ")
     }
 
     fn text(&self) -> String {
@@ -165,7 +168,7 @@ impl Clauses {
         }
         let shows = self.shows.join(" and ");
         // Without its keyword a proposition stands in quotation marks.
-        let is_quoted = |text: &String| text.starts_with(['"', '\\']);
+        let is_quoted = |text: &String| text.starts_with('"') || text.starts_with("\\<open>");
         let is_short = lines.is_empty() && self.shows.iter().all(is_quoted);
         lines.push(if is_short { shows } else { format!("shows {shows}") });
         lines.join(" ")
@@ -177,8 +180,8 @@ impl Clauses {
         let declared: BTreeSet<String> = self
             .fixes
             .iter()
-            .flat_map(|one| one.split(" and ").filter_map(|part| part.split(':').next().map(str::to_owned)))
-            .flat_map(|names| names.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .filter_map(|one| one.split(':').next())
+            .flat_map(|names| names.split_whitespace().map(str::to_owned))
             .collect();
         let mut names = BTreeMap::new();
         let mut canonical = |text: &str| {
@@ -200,7 +203,7 @@ impl Clauses {
             words.join(" ")
         };
         let mut parts = Vec::new();
-        parts.extend(self.fixes.iter().map(|one| format!("fixes {}", canonical(one.trim()))));
+        parts.extend(self.fixes.iter().map(|one| format!("fixes {}", canonical(one))));
         parts.extend(self.assumes.iter().map(|one| format!("assumes {}", canonical(&one.proposition))));
         parts.extend(self.shows.iter().map(|one| format!("shows {}", canonical(one))));
         parts.join("\n")
@@ -234,6 +237,11 @@ fn words_of(text: &str) -> Vec<&str> {
         rest = rest[length..].trim_start();
     }
     words
+}
+
+/// White space made one space.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The statement that a conjecturer meant by the clauses of a theorem; its name follows from its content.
@@ -281,7 +289,7 @@ fn behind_name(statement: &str) -> Option<String> {
         if index > at && before.offset + before.text.len() != token.offset {
             said.push(' ');
         }
-        said.push_str(&token.text.split_whitespace().collect::<Vec<_>>().join(" "));
+        said.push_str(&one_line(token.text));
     }
     Some(said)
 }
@@ -368,6 +376,10 @@ mod tests {
         );
         assert_eq!(without_name(&conjecture("shows False").expect("parses")), "theorem shows False");
         assert_eq!(conjecture_of_theorem("shows False"), Err(Unparsable::NoTheorem));
+        assert_eq!(
+            conjecture("fixes x fixes y::nat shows \"x = y\"").expect("parses"),
+            conjecture("fixes x and y::nat shows \"x = y\"").expect("parses")
+        );
     }
 
     #[test]
@@ -378,6 +390,7 @@ mod tests {
         assert_eq!(refused("assumes \"x = y\""), Unparsable::NoProposition);
         assert_eq!(refused("\" \""), Unparsable::Binder(" ".to_owned()));
         assert_eq!(refused("fixes shows \"True\""), Unparsable::Binder("fixes".to_owned()));
+        assert_eq!(refused("fixes x and shows \"True\""), Unparsable::Binder("fixes".to_owned()));
         assert_eq!(refused("fixes \"x\" shows \"True\""), Unparsable::Binder("x".to_owned()));
         assert_eq!(refused("x = y"), Unparsable::Binder("x".to_owned()));
         for answer in [
@@ -442,9 +455,12 @@ mod tests {
     proptest! {
         /// Whatever a model says, a conjecture that is let through is one statement, and is read back as itself.
         #[test]
-        fn what_is_let_through_is_read_back(
-            answer in "((fixes|assumes|shows|and|if|by|h:|x|::|nat|\"x = y\"|\"\\(z::nat\\) < 1\"|\\\\<open>p\\\\<close>|\\[|\\(\\*c\\*\\)|[(){}:\"a-c]) ?){0,9}"
-        ) {
+        fn what_is_let_through_is_read_back(answer in prop_oneof![
+            "((fixes|assumes|shows|and|if|by|h:|x|::|nat|\"x = y\"|\"\\(z::nat\\) < 1\"|\\\\<open>p\\\\<close>|\\[|\\(\\*c\\*\\)|[(){}:\"a-c]) ?){0,9}",
+            "(fixes ((x|y1|f|and|::|: :|nat|:: ?\"nat  set\"|\\\\<alpha>|'a) ?){1,5} ){0,2}\
+             (assumes ((h:|and|P|\" p\nx\"|\\\\<open>q y\\\\<close>|\\\\<alpha>) ?){0,4} ){0,2}\
+             (shows )?((h ?:|and|P|\"p x\"|\\\\<open>q y\\\\<close>|\\\\<alpha>|\\(\\* c \\*\\)) ?){0,3}",
+        ]) {
             if let Ok(text) = conjecture(&answer) {
                 let again = conjecture_of_theorem(&text).expect("reads back");
                 prop_assert_eq!(&again, &text);
