@@ -9,7 +9,9 @@ pub mod farm;
 pub mod install;
 pub mod isabelle;
 pub mod lean;
+mod process_end;
 pub mod python;
+pub mod scratch;
 pub mod verdict;
 pub mod verifier;
 
@@ -23,4 +25,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// 128 random bits in hexadecimal.
+pub(crate) fn nonce() -> std::io::Result<String> {
+    use std::io::Read;
+    let mut bytes = [0_u8; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -3,6 +3,7 @@
 use super::server::{self, Installation};
 use super::theory::Layout;
 use super::worker::{Expected, Settings, Source, canaries};
+use crate::process_end;
 use proofloop_sandboxes::process::{Finished, Outcome, Program};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -168,7 +169,7 @@ fn batch(finished: &Finished) -> Batch {
         Outcome::Exited { code: 142 } | Outcome::TimedOut | Outcome::CpuLimit => Batch::Timeout,
         Outcome::MemoryLimit => Batch::MemoryLimit,
         Outcome::Exited { code } => {
-            Batch::Broken(format!("return code {code}: {}", server::last_line(finished)))
+            Batch::Broken(format!("return code {code}: {}", process_end::last_line(finished)))
         }
         Outcome::Signaled { signal } => Batch::Broken(format!("signal {signal}")),
         Outcome::OutputLimit => Batch::Broken("output limit".to_owned()),

@@ -7,9 +7,8 @@ use super::codec::{CodecError, Decoder};
 use super::protocol::{
     Command, Dialogue, Event, Failure, Greeting, ProtocolError, Reply, ServerError, typed,
 };
-use proofloop_sandboxes::process::{
-    Finished, Launcher, Network, Outcome, Policy, Program, Session, StartError, Usage,
-};
+use crate::process_end::{self, LAST_WORDS};
+use proofloop_sandboxes::process::{Launcher, Network, Policy, Program, Session, StartError, Usage};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,13 +16,11 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::timeout;
 
+pub use crate::process_end::Ended;
+
 /// The shell beside the server.
 const RELAY: &str = include_str!("relay.sh");
 pub(super) const BASH: &str = "/bin/bash";
-
-/// How long a process that has closed its output may take to end by itself before it is killed: long enough for the
-/// sandbox to learn of what killed it.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the server is started from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,51 +86,6 @@ pub enum Broken {
         #[source]
         source: ServerError,
     },
-}
-
-/// How a server ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// It lived until we killed it.
-    Killed,
-    /// By itself.
-    Exited {
-        /// Its exit status.
-        code: i32,
-        /// The end of what it wrote to its standard error, for people.
-        stderr: String,
-    },
-    /// By a signal that was not ours.
-    Signaled {
-        /// The signal's number.
-        signal: i32,
-    },
-    /// At its memory limit.
-    MemoryLimit,
-    /// At the limit of its whole output.
-    OutputLimit,
-    /// At the limit of its life.
-    LifeOver,
-    /// Not known, because the sandbox itself failed.
-    Unknown {
-        /// What the sandbox said.
-        detail: String,
-    },
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Killed => formatter.write_str("it closed the connection"),
-            Self::Exited { code, stderr } if stderr.is_empty() => write!(formatter, "exit status {code}"),
-            Self::Exited { code, stderr } => write!(formatter, "exit status {code}: {stderr}"),
-            Self::Signaled { signal } => write!(formatter, "signal {signal}"),
-            Self::MemoryLimit => formatter.write_str("memory limit"),
-            Self::OutputLimit => formatter.write_str("output limit"),
-            Self::LifeOver => formatter.write_str("its time was over"),
-            Self::Unknown { detail } => formatter.write_str(detail),
-        }
-    }
 }
 
 /// A running server.
@@ -296,16 +248,7 @@ impl Server {
 
     /// Kills it with everything that it runs, if it still lives, and says how it ended.
     pub async fn kill(self) -> (Ended, Option<Usage>) {
-        let finished = if self.output_has_ended {
-            // Killing at once would hide the cause.
-            self.session.wait_at_most(LAST_WORDS).await
-        } else {
-            self.session.kill().await
-        };
-        match finished {
-            Ok(finished) => (ended(&finished), Some(finished.usage)),
-            Err(error) => (Ended::Unknown { detail: crate::chain(&error) }, None),
-        }
+        process_end::end(self.session, self.output_has_ended).await
     }
 
     async fn give(&mut self, command: &Command) -> Result<(), Broken> {
@@ -386,23 +329,6 @@ pub(super) fn policy(installation: &Installation, bounds: &Bounds, folder: &Path
     policy.env.insert("USER".to_owned(), "proofloop".to_owned());
     policy.env.extend(installation.env.clone());
     policy
-}
-
-fn ended(finished: &Finished) -> Ended {
-    match finished.outcome {
-        Outcome::Exited { code } => Ended::Exited { code, stderr: last_line(finished) },
-        Outcome::Signaled { signal } => Ended::Signaled { signal },
-        Outcome::MemoryLimit => Ended::MemoryLimit,
-        Outcome::OutputLimit => Ended::OutputLimit,
-        Outcome::TimedOut | Outcome::CpuLimit => Ended::LifeOver,
-        Outcome::Cancelled => Ended::Killed,
-    }
-}
-
-/// The last line on standard error, cut to what fits a message.
-pub(super) fn last_line(finished: &Finished) -> String {
-    let text = finished.stderr.to_string_lossy();
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(300).collect()
 }
 
 #[cfg(test)]

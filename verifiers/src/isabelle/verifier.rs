@@ -7,8 +7,9 @@ use super::server::{self, Bounds, Installation};
 use super::theory::{Layout, NoTheory, Pinned};
 use super::worker::{Checked, Ran, Settings, Source, Worker};
 use crate::candidate::{Candidate, IsabelleCandidate, Kind};
-use crate::lean::batch::scratch::Scratch;
-use crate::lean::nonce;
+use crate::nonce;
+use crate::process_end;
+use crate::scratch::Scratch;
 use crate::verdict::{Assurance, Checker, Judgement, Message, Reason, Severity, Usage, Verdict};
 use crate::verifier::{Attempt, Boxed, Lane, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::process::{Launcher, Layer, Outcome};
@@ -81,7 +82,7 @@ pub async fn discover(
     let finished = finished.map_err(|error| dumb(crate::chain(&error)))?;
     let text = finished.stdout.to_string_lossy().trim().to_owned();
     if finished.outcome != (Outcome::Exited { code: 0 }) || text.is_empty() || text.lines().count() > 1 {
-        return Err(dumb(format!("{:?}, {}", finished.outcome, server::last_line(&finished))));
+        return Err(dumb(format!("{:?}, {}", finished.outcome, process_end::last_line(&finished))));
     }
     installation.identity = text;
     Ok(installation)

@@ -8,7 +8,7 @@ use super::protocol::{
 };
 use super::server::{Bounds, Broken, Ended, Installation, Server};
 use super::theory::{Layout, NoTheory, Pinned};
-use crate::lean::batch::scratch::Scratch;
+use crate::scratch::Scratch;
 use crate::verdict::{Message, Reason, Verdict};
 use proofloop_sandboxes::process::{Launcher, Usage};
 use std::path::PathBuf;

@@ -13,7 +13,6 @@ mod verifier;
 
 pub use repl_verifier::LeanRepl;
 pub use verifier::LeanBatch;
-pub(crate) use verifier::nonce;
 
 /// Version of the checking rules; part of the content address of every verdict. Change it with every change of
 /// the policy, the layout or the tracker that can change a verdict.

@@ -9,8 +9,9 @@ use super::repl::{
     Ended, Ran, ReplError, ReplFailure, ReplOutcome, ReplSettings, ReplWorker, SandboxSource, Stage,
 };
 use super::toolchain::Toolchain;
-use super::verifier::{Source, bare, nonce, refuse};
+use super::verifier::{Source, bare, refuse};
 use crate::candidate::{Candidate, Kind};
+use crate::nonce;
 use crate::verdict::{Checker, Judgement, Reason, Usage, Verdict};
 use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::process::{Launcher, Policy, Program};

@@ -2,7 +2,6 @@
 
 use super::batch::layout::{Item, Layout};
 use super::batch::run as batch_run;
-use super::batch::scratch::Scratch;
 use super::batch::tracker::Outcome;
 use super::lexer::{self, TokenKind};
 use super::policy::{self, Shape};
@@ -10,6 +9,8 @@ use super::statement::Statement;
 use super::toolchain::Toolchain;
 use super::{RULES_VERSION, header};
 use crate::candidate::{Candidate, Kind, LeanCandidate};
+use crate::nonce;
+use crate::scratch::Scratch;
 use crate::verdict::{Checker, Judgement, Message, Reason, Severity, Usage, Verdict};
 use crate::verifier::{Attempt, Boxed, Lane, Limits, Sink, UnitCost, UnitSize, Verifier};
 use proofloop_sandboxes::process::Launcher;
@@ -91,14 +92,6 @@ impl LeanBatch {
 pub(super) fn bare(verdict: Verdict, messages: Vec<Message>, checker: &Checker) -> Judgement {
     let checker = checker.clone();
     Judgement { verdict, messages, usage: Usage::default(), checker, protection: Vec::new(), cached: false }
-}
-
-/// 128 random bits in hexadecimal.
-pub(crate) fn nonce() -> std::io::Result<String> {
-    use std::io::Read;
-    let mut bytes = [0_u8; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Verifier for LeanBatch {

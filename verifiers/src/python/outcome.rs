@@ -26,13 +26,7 @@ impl Ended {
 
     /// The sandbox could not run the check.
     pub(super) fn unavailable(error: &WasmError) -> Self {
-        let mut cause = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(error) = source {
-            cause = format!("{cause}: {error}");
-            source = error.source();
-        }
-        Self::new(Verdict::Unavailable { cause }, Vec::new())
+        Self::new(Verdict::Unavailable { cause: crate::chain(error) }, Vec::new())
     }
 
     /// The test itself is at fault: nothing is known about the candidate.

@@ -5,7 +5,7 @@
 use proofloop_sandboxes::process::{Launcher, Layer};
 use proofloop_verifiers::isabelle::theory::{Layout, Pinned};
 use proofloop_verifiers::isabelle::{Bounds, Installation, Settings, Source, Worker, discover};
-use proofloop_verifiers::lean::batch::scratch::Scratch;
+use proofloop_verifiers::scratch::Scratch;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

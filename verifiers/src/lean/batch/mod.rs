@@ -3,5 +3,4 @@
 pub mod layout;
 pub mod messages;
 pub mod run;
-pub mod scratch;
 pub mod tracker;

@@ -2,9 +2,9 @@
 
 use super::layout::Layout;
 use super::messages::{LeanMessage, Lines};
-use super::scratch::Scratch;
 use super::tracker::{End, Outcome, Tracker};
 use crate::lean::toolchain::Toolchain;
+use crate::scratch::Scratch;
 use crate::verdict::Usage;
 use crate::verifier::{Limits, UnitCost};
 use proofloop_sandboxes::process::{

@@ -1,10 +1,11 @@
 //! Where a REPL process comes from: a small trait, and the sandbox behind it.
 
-use proofloop_sandboxes::process::{Finished, Launcher, Outcome, Policy, Program, Session, Usage};
+use crate::process_end;
+use proofloop_sandboxes::process::{Launcher, Policy, Program, Session, Usage};
 use std::future::Future;
-use std::time::Duration;
 use thiserror::Error;
-use tokio::time::timeout;
+
+pub use crate::process_end::Ended;
 
 /// Starts REPL processes.
 pub trait ReplSource: Send + Sync {
@@ -53,51 +54,6 @@ pub struct End {
 #[error("cannot talk to a Lean REPL")]
 pub struct IoError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// How a process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// It lived until it was killed by us.
-    Killed,
-    /// By itself.
-    Exited {
-        /// Its exit status.
-        code: i32,
-        /// The end of what it wrote to its standard error, for people.
-        stderr: String,
-    },
-    /// By a signal that was not ours.
-    Signaled {
-        /// The signal's number.
-        signal: i32,
-    },
-    /// At its memory limit.
-    MemoryLimit,
-    /// At the limit of its whole output.
-    OutputLimit,
-    /// At the limit of its whole life or CPU time, which bounds the process and not one candidate.
-    LifeOver,
-    /// Not known, because the sandbox itself failed.
-    Unknown {
-        /// What the sandbox said.
-        detail: String,
-    },
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Killed => formatter.write_str("it closed its output"),
-            Self::Exited { code, stderr } if stderr.is_empty() => write!(formatter, "exit status {code}"),
-            Self::Exited { code, stderr } => write!(formatter, "exit status {code}: {stderr}"),
-            Self::Signaled { signal } => write!(formatter, "signal {signal}"),
-            Self::MemoryLimit => formatter.write_str("memory limit"),
-            Self::OutputLimit => formatter.write_str("output limit"),
-            Self::LifeOver => formatter.write_str("its time was over"),
-            Self::Unknown { detail } => formatter.write_str(detail),
-        }
-    }
-}
-
 /// REPL processes in the process sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxSource {
@@ -126,10 +82,6 @@ impl ReplSource for SandboxSource {
             .map_err(|error| IoError(error.into()))
     }
 }
-
-/// How long a process that has closed its output may take to end by itself before it is killed: long enough for the
-/// sandbox to learn of what killed it.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One REPL process in the process sandbox.
 #[derive(Debug)]
@@ -163,35 +115,7 @@ impl ReplIo for SandboxIo {
     }
 
     async fn kill(self) -> End {
-        let finished = if self.output_has_ended {
-            // Killing at once would hide the cause. A process that lives on is killed when the future is dropped.
-            match timeout(LAST_WORDS, self.session.wait()).await {
-                Ok(finished) => finished,
-                Err(_elapsed) => return End { ended: Ended::Killed, usage: None },
-            }
-        } else {
-            self.session.kill().await
-        };
-        match finished {
-            Ok(finished) => End { ended: ended(&finished), usage: Some(finished.usage) },
-            Err(error) => End { ended: Ended::Unknown { detail: crate::chain(&error) }, usage: None },
-        }
+        let (ended, usage) = process_end::end(self.session, self.output_has_ended).await;
+        End { ended, usage }
     }
-}
-
-fn ended(finished: &Finished) -> Ended {
-    match finished.outcome {
-        Outcome::Exited { code } => Ended::Exited { code, stderr: last_line(finished) },
-        Outcome::Signaled { signal } => Ended::Signaled { signal },
-        Outcome::MemoryLimit => Ended::MemoryLimit,
-        Outcome::OutputLimit => Ended::OutputLimit,
-        Outcome::TimedOut | Outcome::CpuLimit => Ended::LifeOver,
-        Outcome::Cancelled => Ended::Killed,
-    }
-}
-
-/// The last line on standard error, cut to what fits a message.
-fn last_line(finished: &Finished) -> String {
-    let text = finished.stderr.to_string_lossy();
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(300).collect()
 }

@@ -1,4 +1,4 @@
-//! Where batch files lie while Lean reads them, and who clears away after a `kill -9`.
+//! Where files lie while a prover reads them, and who clears away after a `kill -9`.
 //!
 //! Every process that judges has a directory of its own below the system's temporary one, with a file in it that it
 //! holds locked as long as it lives. The kernel lets go of the lock however the process ends. So whoever can take
