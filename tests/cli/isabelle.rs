@@ -1,5 +1,7 @@
 //! Isabelle through the program, with the fake server in the place of a real one.
 
+#![expect(clippy::print_stderr, reason = "a skipped test says why")]
+
 use super::{Ran, directory, program, write};
 use proofloop_datasets::Kind;
 use proofloop_datasets::readers::{self, Format, Options};
@@ -53,15 +55,21 @@ fn theories_and_records_are_judged() {
     assert!(ran.err.contains("there is no Isabelle at /no/such"), "{ran:?}");
 }
 
-#[test]
-fn minif2f_is_evaluated() {
+/// The file of miniF2F's problems and its text, where it is on this machine.
+fn minif2f() -> Option<(PathBuf, String)> {
     let data = std::env::var_os("PROOFLOOP_SHARED_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let source = data.join("minif2f-isabelle/minif2f_isabelle.jsonl");
     let Ok(text) = fs::read_to_string(&source) else {
-        println!("skipped: {} is not there (PROOFLOOP_SHARED_DATA)", source.display());
-        return;
+        eprintln!("skipped: {} is not there (PROOFLOOP_SHARED_DATA)", source.display());
+        return None;
     };
+    Some((source, text))
+}
+
+#[test]
+fn minif2f_is_evaluated() {
+    let Some((_, text)) = minif2f() else { return };
     let directory = directory();
     // What the fake can prove: that a fact is the fact, and not the problems themselves.
     let problems: Vec<&str> = text.lines().take(3).collect();
@@ -98,13 +106,7 @@ fn minif2f_is_evaluated() {
 /// What the reader makes of a theory is what the verifier makes of it, so that the pieces put together are the source.
 #[test]
 fn the_reader_and_the_verifier_cut_a_theory_at_the_same_places() {
-    let data = std::env::var_os("PROOFLOOP_SHARED_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
-    let source = data.join("minif2f-isabelle/minif2f_isabelle.jsonl");
-    let Ok(text) = fs::read_to_string(&source) else {
-        println!("skipped: {} is not there (PROOFLOOP_SHARED_DATA)", source.display());
-        return;
-    };
+    let Some((source, text)) = minif2f() else { return };
     let problems = readers::open(&source, Format::Isabelle, &Options::default()).expect("opens");
     let mut count = 0;
     for (problem, line) in problems.zip(text.lines()) {

@@ -1,10 +1,15 @@
 //! A small model, random examples, and settings for them.
 
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use proofloop::model::{Decoder, Lora, LoraConfig, ModelConfig, Parameters};
-use proofloop::train::{AdamWConfig, Batching, Example, Schedule, Settings, StepReport, Trainer};
+use proofloop::train::{
+    AdamWConfig, Batching, Checkpoints, Example, Schedule, Settings, StepReport, Trainer,
+};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const CPU: Device = Device::Cpu;
@@ -56,6 +61,22 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn step(trainer: &mut Trainer<'_>) -> StepReport {
     trainer.step(&CancellationToken::new()).expect("a step").expect("not cancelled")
+}
+
+/// A place for checkpoints, of which so many are kept.
+pub(crate) fn checkpoints(keep: usize) -> (TempDir, Checkpoints) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = Checkpoints::open(folder.path(), number(keep)).expect("opened");
+    (folder, checkpoints)
+}
+
+/// The names in a folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("readable");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {

@@ -10,11 +10,10 @@ use proofloop::train::policy::{
     Algorithm, Granularity, LeaveOneOut, PolicyCheckpoint, PolicyProgress, PolicyReport, PolicySettings,
     PolicyTrainer, Ppo, Saving, Segment, Trajectory,
 };
-use proofloop::train::{Checkpoints, Finish, Schedule, TrainError};
-use tempfile::TempDir;
+use proofloop::train::{Finish, Schedule, TrainError};
 use tokio_util::sync::CancellationToken;
 
-use super::common::{all_values, number, values};
+use super::common::{all_values, checkpoints, names, number, values};
 use super::policy::{own_log_probs, settings as common_settings};
 
 const PPO: fn() -> Algorithm = || Algorithm::Ppo(Ppo::default());
@@ -178,25 +177,11 @@ fn replicas_change_no_bit_and_recomputed_layers_next_to_nothing() {
     }
 }
 
-fn checkpoints() -> (TempDir, Checkpoints) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let checkpoints = Checkpoints::open(folder.path(), number(99)).expect("opened");
-    (folder, checkpoints)
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("readable");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
-
 const EACH: Option<NonZeroU64> = NonZeroU64::new(1);
 
 /// Two updates, saved after each step; from every checkpoint another process goes on and ends with the same bits.
 fn assert_same(make: fn() -> Decoder, algorithm: Algorithm) {
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(99);
     let saving = Some(Saving { checkpoints: &checkpoints, every: EACH });
     let first_model = make();
     let updates = [trajectories(&first_model, 0), trajectories(&first_model, 1)];
@@ -236,7 +221,7 @@ fn resumed_equals_uninterrupted() {
 
 #[test]
 fn a_cancelled_update_is_saved_and_goes_on_with_the_same_trajectories() {
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(99);
     let saving = Some(Saving { checkpoints: &checkpoints, every: None });
     let start = || {
         let model = model(DType::F32);
@@ -295,7 +280,7 @@ fn what_has_no_advantage_takes_no_step() {
 
 #[test]
 fn not_a_number_stops_and_changes_nothing() {
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(99);
     let saving = Some(Saving { checkpoints: &checkpoints, every: EACH });
     let model = model(DType::F32);
     let all = trajectories(&model, 0);
@@ -375,7 +360,7 @@ fn bad_settings_and_trajectories_are_refused() {
 #[test]
 fn damaged_and_foreign_checkpoints_are_named() {
     let says = |damage: fn(&Path), model: fn() -> Decoder, change: fn(&mut PolicySettings)| {
-        let (_folder, checkpoints) = checkpoints();
+        let (_folder, checkpoints) = checkpoints(99);
         let saving = Some(Saving { checkpoints: &checkpoints, every: EACH });
         let base = self::model(DType::F32);
         let all = trajectories(&base, 0);
@@ -411,7 +396,7 @@ fn damaged_and_foreign_checkpoints_are_named() {
     ];
     insta::assert_snapshot!(all.join("\n"));
     // Neither kind of training takes the other's.
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(99);
     let base = model(DType::F32);
     let mut trainer = PolicyTrainer::new(base.clone(), settings(PPO())).expect("a trainer");
     let all = trajectories(&base, 0);

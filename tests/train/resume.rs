@@ -7,31 +7,18 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 use proofloop::model::Decoder;
 use proofloop::train::{
-    Checkpoint, Checkpoints, Example, Finish, Plan, Progress, Schedule, Settings, TrainError, Trainer,
+    Checkpoint, Example, Finish, Plan, Progress, Schedule, Settings, TrainError, Trainer,
 };
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::common::{adapted, all_values, examples, model, number, settings, step, values};
-
-fn checkpoints() -> (TempDir, Checkpoints) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let checkpoints = Checkpoints::open(folder.path(), number(2)).expect("opened");
-    (folder, checkpoints)
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("readable");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
+use super::common::{
+    adapted, all_values, checkpoints, examples, model, names, number, settings, step, values,
+};
 
 /// Saved after 4 steps, in the second epoch's middle; both runs take 5 more.
 fn assert_same(make: fn() -> Decoder, settings: &Settings) {
     let examples = examples();
-    let (_folder, checkpoints) = checkpoints();
+    let (_folder, checkpoints) = checkpoints(2);
     let mut trainer = Trainer::new(make(), &examples, settings.clone()).expect("a trainer");
     for _ in 0..4 {
         step(&mut trainer);
@@ -72,7 +59,7 @@ fn plan(steps: u64) -> Plan {
 
 #[test]
 fn a_run_saves_keeps_the_newest_and_goes_on() {
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(2);
     let examples = examples();
     let never = CancellationToken::new();
     assert!(checkpoints.latest().expect("readable").is_none());
@@ -107,7 +94,7 @@ fn a_run_saves_keeps_the_newest_and_goes_on() {
 
 #[test]
 fn not_a_number_leaves_the_last_good_checkpoint() {
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(2);
     let (model, examples) = (model(DType::F32), examples());
     let mut trainer = Trainer::new(model.clone(), &examples, settings()).expect("a trainer");
     let norm = &model.parameters()["model.norm.weight"];
@@ -129,7 +116,7 @@ fn not_a_number_leaves_the_last_good_checkpoint() {
 
 #[test]
 fn what_a_crash_left_is_no_checkpoint() {
-    let (folder, checkpoints) = checkpoints();
+    let (folder, checkpoints) = checkpoints(2);
     let examples = examples();
     let partial = folder.path().join("step-00000001.partial");
     fs::create_dir(&partial).expect("made");
@@ -143,7 +130,7 @@ fn what_a_crash_left_is_no_checkpoint() {
 
 /// What resuming says after `damage` was done to a checkpoint.
 fn says(damage: impl FnOnce(&Path)) -> String {
-    let (_folder, checkpoints) = checkpoints();
+    let (_folder, checkpoints) = checkpoints(2);
     let examples = examples();
     let mut trainer = Trainer::new(model(DType::F32), &examples, settings()).expect("a trainer");
     step(&mut trainer);
@@ -192,7 +179,7 @@ fn damaged_and_foreign_checkpoints_are_named() {
 
 #[test]
 fn other_examples_settings_and_models_are_refused() {
-    let (_folder, checkpoints) = checkpoints();
+    let (_folder, checkpoints) = checkpoints(2);
     let good = examples();
     let mut trainer = Trainer::new(model(DType::F32), &good, settings()).expect("a trainer");
     step(&mut trainer);
