@@ -1,19 +1,43 @@
 //! What a run of self-play or self-debugging works with, for as long as it lasts: its settings, the farm, the device, the
 //! screen, the log.
 
+use super::compute::{DeviceName, DtypeName};
 use super::exit::UsageError;
-use super::farm;
+use super::farm::{self, JudgingArgs};
 use super::selfplay::view::View;
 use super::signals;
-use crate::folder::{self, FolderError};
+use crate::folder;
 use crate::selfplay::event::Event;
 use crate::selfplay::{Compute, Equipment, Listener};
 use anyhow::Context;
 use proofloop_verifiers::candidate::Kind;
+use proofloop_verifiers::python::Guest;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The generator's samples come in bursts, and a unit of the npm Lean takes about 7 CPU seconds to start and more to warm up,
+/// as much as some hundred of them: so it waits for more of them.
+const LINGER: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A thousand candidates of a model that knows little take the npm Lean beyond the 4 GiB that proofs of people need. At its
+/// limit it does not die but reads its libraries over and over.
+const MEMORY_BYTES: u64 = 6 << 30;
+
+/// How proofs that a model samples are judged, where the command line does not say.
+pub(super) fn proof_judging(judging: &JudgingArgs) -> farm::Settings {
+    let settings = judging.with_memory(MEMORY_BYTES).settings(Guest::default(), None);
+    farm::Settings { linger: LINGER, patience: PATIENCE, ..settings }
+}
+
+/// Where models compute.
+pub(super) fn compute(device: DeviceName, dtype: Option<DtypeName>) -> anyhow::Result<Compute> {
+    let dtype = dtype.unwrap_or_else(|| device.default_dtype()).into();
+    Ok(Compute { device: device.open()?, dtype, threads: device.default_threads() })
+}
 
 /// Starts a farm for these kinds, lets `work` use it, and ends everything that was started.
 ///
@@ -63,18 +87,8 @@ fn log(path: &Path, event: &Event, view: &View) {
     }
     let line = serde_json::to_string(event).unwrap_or_default();
     if let Err(error) = folder::log(path, &line) {
-        view.say(&format!("warning: {}", describe(&error)));
+        view.say(&format!("warning: {:#}", anyhow::Error::new(error)));
     }
-}
-
-fn describe(error: &FolderError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
 
 /// The settings in a TOML file.

@@ -124,7 +124,6 @@ fn of_self_debugging(error: &SelfDebugError) -> Option<Exit> {
     match error {
         SelfDebugError::Setting { .. } | SelfDebugError::Problems { .. } => Some(Exit::Input),
         SelfDebugError::Part(error) => of_a_run(error),
-        SelfDebugError::Folder(error) => of_folder(error),
         SelfDebugError::Store(_)
         | SelfDebugError::Generate(_)
         | SelfDebugError::Train(_)

@@ -1,6 +1,5 @@
 //! What can go wrong in a run.
 
-use crate::folder::FolderError;
 use crate::generate::GenerateError;
 use crate::model::ModelError;
 use crate::selfplay::SelfPlayError;
@@ -31,9 +30,6 @@ pub enum SelfDebugError {
     /// A part that self-play has, too, failed.
     #[error(transparent)]
     Part(Box<SelfPlayError>),
-    /// The folder can't be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
     /// The run store failed.
     #[error("the run store failed")]
     Store(#[from] StoreError),

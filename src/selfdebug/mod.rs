@@ -6,13 +6,13 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `run.rs` | the order of the stages, the models' rounds |
+//! | `run.rs` | the order of the stages |
 //! | `dialogue.rs`, `prompts.rs` | turns: what is asked, read and judged |
 //! | `collect.rs`, `examples.rs` | trajectories, and what is learnt of them |
 //! | `reinforce.rs`, `reward/` | rewarded trajectories for `crate::train::policy` |
 //! | `task.rs`, `settings.rs`, `presets.rs`, `folder.rs`, `results.rs` | what a run is, and what came of it |
 //!
-//! The stages, the judge, the learner and the seeds are self-play's.
+//! The stages, the models' rounds, the judge, the learner and the seeds are self-play's.
 
 mod collect;
 mod dialogue;
@@ -29,5 +29,5 @@ pub mod settings;
 mod task;
 
 pub use error::{Result, SelfDebugError};
-pub use folder::{Record, RunFolder, read_store};
+pub use folder::{Record, RunFolder};
 pub use run::{run, stages};

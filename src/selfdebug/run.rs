@@ -6,19 +6,19 @@ use super::collect::{self, Draw};
 use super::dialogue::{Examiner, Taken, Talk};
 use super::error::{Result, SelfDebugError};
 use super::examples::Examples;
-use super::folder::{self, RunFolder};
+use super::folder::RunFolder;
 use super::prompts::Ask;
 use super::reinforce::{self, Rewarded};
 use super::settings::{RlAlgorithm, RlSettings, Settings, Teacher};
 use super::task::{Task, Tasks};
-use crate::generate::{CandleGenerator, EngineOptions, Generator};
-use crate::model::nano::{self, TOKENIZER_FILE};
+use crate::generate::Generator;
 use crate::model::{Decoder, Tokenizer};
 use crate::selfplay::event::{Event, PlannedStage};
 use crate::selfplay::judge::Judge;
-use crate::selfplay::learner::{self, Base, Learner, Learnt};
+use crate::selfplay::learner::{self, Base};
+use crate::selfplay::models::Models;
 use crate::selfplay::stage::Stages;
-use crate::selfplay::{Compute, Equipment, LearnSettings, SelfPlayError, chance};
+use crate::selfplay::{self, Equipment, LearnSettings, SelfPlayError, chance};
 use crate::train::policy::{
     Actions, Algorithm, LeaveOneOut, LogProbOptions, PolicyProgress, PolicySettings, PolicyTrainer, Ppo,
     Saving, Trajectory, log_probs,
@@ -26,14 +26,10 @@ use crate::train::policy::{
 use crate::train::{AdamWConfig, Checkpoints, Decay, Finish, Schedule, part_tokens};
 use proofloop_datasets::Problem;
 use proofloop_datasets::store::{ExampleRecord, NewTurn, StageWrites};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
-
-/// Samples in progress in the generator.
-const ROWS: NonZeroUsize = NonZeroUsize::new(64).expect("not 0");
 
 /// Steps of a policy between its checkpoints.
 const SAVE_EVERY: NonZeroU64 = NonZeroU64::new(20).expect("not 0");
@@ -54,13 +50,14 @@ pub async fn run(
         return Err(SelfDebugError::setting("collect.teacher", "is a server, and none was given"));
     }
     let tasks = Tasks::choose(settings, problems)?;
-    let store = Arc::new(Mutex::new(folder::store(folder)?));
+    let store = Arc::new(Mutex::new(selfplay::folder::store(folder.path())?));
     let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), true);
+    let given = settings.base.model.as_deref();
     let run = Run {
-        folder,
         settings,
         tasks: &tasks,
         stages: Stages::new(store, equipment),
+        models: Models { folder: folder.path(), given, seed: settings.seed, equipment },
         judge,
         equipment,
         teacher,
@@ -102,55 +99,16 @@ pub fn stages(settings: &Settings) -> Vec<PlannedStage> {
 }
 
 struct Run<'a> {
-    folder: &'a RunFolder,
     settings: &'a Settings,
     tasks: &'a Tasks,
     stages: Stages<'a>,
+    models: Models<'a>,
     judge: Judge,
     equipment: &'a Equipment,
     teacher: Option<&'a dyn Generator>,
 }
 
 impl<'a> Run<'a> {
-    fn base(&self) -> Base {
-        match &self.settings.base.model {
-            Some(folder) => Base::Folder(folder.clone()),
-            None => Base::Nano { seed: self.settings.seed },
-        }
-    }
-
-    /// The model of a round: the newest at or before it.
-    fn model_folder(&self, round: u32) -> Result<PathBuf> {
-        let there = (0..=round).rev().map(|round| self.round(round).join("model")).find(|path| path.is_dir());
-        there.or_else(|| self.settings.base.model.clone()).ok_or_else(|| {
-            let problem = "has lost the model that it goes on with";
-            crate::folder::FolderError::folder(self.folder.path(), problem).into()
-        })
-    }
-
-    fn round(&self, round: u32) -> PathBuf {
-        folder::round(self.folder.path(), round)
-    }
-
-    fn tokenizer(&self) -> Result<Tokenizer> {
-        let path = match &self.settings.base.model {
-            Some(folder) => folder.join(TOKENIZER_FILE),
-            None => self.folder.path().join(TOKENIZER_FILE),
-        };
-        Ok(Tokenizer::load(&path)?)
-    }
-
-    fn decoder(&self, round: u32) -> Result<Decoder> {
-        let Compute { device, dtype, .. } = &self.equipment.compute;
-        Ok(Decoder::load(&self.model_folder(round)?, *dtype, device)?)
-    }
-
-    fn generator(&self, round: u32) -> Result<CandleGenerator> {
-        let Compute { device, dtype, threads } = &self.equipment.compute;
-        let options = EngineOptions { max_rows: ROWS, workers: Some(*threads), ..EngineOptions::default() };
-        Ok(CandleGenerator::load(&self.model_folder(round)?, None, *dtype, device, options)?)
-    }
-
     fn examiner(&self) -> Examiner<'_> {
         Examiner { judge: &self.judge, listener: &self.equipment.listener }
     }
@@ -174,7 +132,7 @@ impl<'a> Run<'a> {
         }
         if self.settings.base.model.is_none() {
             self.teach_writing().await?;
-            self.train(0, &self.base(), &self.settings.base.learn)?;
+            self.train(0, &self.models.base(), &self.settings.base.learn)?;
         }
         self.evaluate(0).await
     }
@@ -200,29 +158,12 @@ impl<'a> Run<'a> {
     /// Of what the base model learns from; and of what comments look like where it sees none.
     fn train_tokenizer(&self, examples: &[ExampleRecord]) -> Result<()> {
         let texts = examples.iter().flat_map(|one| [one.prompt.as_str(), one.completion.as_str()]);
-        let path = self.folder.path().join(TOKENIZER_FILE);
-        Ok(nano::train_tokenizer(&texts.collect::<Vec<_>>(), None)?.save(&path)?)
+        Ok(self.models.train_tokenizer(&texts.collect::<Vec<_>>())?)
     }
 
     /// Teaches the examples of a round, unless that was done.
     fn train(&self, round: u32, base: &Base, settings: &LearnSettings) -> Result<()> {
-        let Some(stage) = self.stages.begin(round, "train", None)? else { return Ok(()) };
-        let examples = self.stages.store().examples(round)?;
-        let folder = self.round(round);
-        let tokenizer = self.tokenizer()?;
-        let learner = Learner {
-            compute: &self.equipment.compute,
-            tokenizer: &tokenizer,
-            seed: chance::seed(self.settings.seed, "debug-train", round, 0),
-            listener: &self.equipment.listener,
-            cancel: &self.equipment.cancel,
-        };
-        let learnt = tokio::task::block_in_place(|| learner.learn(base, &examples, settings, &folder))?;
-        let Learnt { steps, examples, .. } = learnt;
-        let summary = format!("{steps} steps on {examples} examples");
-        let detail = serde_json::to_value(&learnt).unwrap_or(Value::Null);
-        self.stages.finish(&stage, StageWrites { detail, ..StageWrites::default() }, summary)?;
-        Ok(learner::forget_steps(&folder)?)
+        Ok(self.models.train(&self.stages, (round, "debug-train"), base, settings)?)
     }
 
     /// Training tasks that a stage tries, by chance.
@@ -235,10 +176,10 @@ impl<'a> Run<'a> {
     /// Trajectories, the supervised learning from them, and the evaluation behind it.
     async fn supervised(&self) -> Result<()> {
         if let Some(stage) = self.stages.begin(1, "collect", None)? {
-            let tokenizer = self.tokenizer()?;
+            let tokenizer = self.models.tokenizer()?;
             let count_tokens = |text: &str| count(&tokenizer, text);
             let draw = self.draw("collect", 1, &count_tokens);
-            let generator = self.generator(0)?;
+            let generator = self.models.generator(0)?;
             let (writer, teacher) = (self.talk(&generator), self.talk(self.teacher.unwrap_or(&generator)));
             let tasks = self.chosen("debug-collect", 1, self.settings.collect.problems);
             let turns = collect::collect(&draw, &writer, &teacher, &tasks).await?;
@@ -261,7 +202,7 @@ impl<'a> Run<'a> {
             let writes = StageWrites { examples, turns: records, detail, ..StageWrites::default() };
             self.stages.finish(&stage, writes, summary)?;
         }
-        let base = Base::Folder(self.model_folder(0)?);
+        let base = Base::Folder(self.models.at(0)?);
         self.train(1, &base, &self.settings.sft.learn)?;
         self.evaluate(1).await
     }
@@ -293,11 +234,11 @@ impl<'a> Run<'a> {
     async fn evaluate(&self, round: u32) -> Result<()> {
         let Some(samples) = NonZeroUsize::new(self.settings.evaluation.samples) else { return Ok(()) };
         let Some(stage) = self.stages.begin(round, "held-out", None)? else { return Ok(()) };
-        let tokenizer = self.tokenizer()?;
+        let tokenizer = self.models.tokenizer()?;
         let count_tokens = |text: &str| count(&tokenizer, text);
         // The same draws with every model: what differs is the model.
         let draw = self.draw("held-out", 0, &count_tokens);
-        let generator = self.generator(round)?;
+        let generator = self.models.generator(round)?;
         let talk = self.talk(&generator);
         let tasks: Vec<&Task> = self.tasks.held_out.iter().collect();
         let temperature = self.settings.evaluation.temperature;
@@ -343,10 +284,10 @@ impl<'a> Run<'a> {
     /// A round of the policy: samples, rewards, and what is learnt from them.
     async fn reinforce(&self, round: u32, rl: &RlSettings) -> Result<()> {
         let Some(stage) = self.stages.begin(round, "reinforce", None)? else { return Ok(()) };
-        let tokenizer = self.tokenizer()?;
+        let tokenizer = self.models.tokenizer()?;
         let count_tokens = |text: &str| count(&tokenizer, text);
         let draw = self.draw("reinforce", round, &count_tokens);
-        let generator = self.generator(round - 1)?;
+        let generator = self.models.generator(round - 1)?;
         let talk = self.talk(&generator);
         let tasks = self.chosen("debug-reinforce", round, rl.problems);
         let first = draw.write(&talk, &tasks, rl.samples, rl.temperature).await?;
@@ -374,9 +315,9 @@ impl<'a> Run<'a> {
 
     /// Only the newest policy's checkpoint is gone on from, and only the models that are evaluated stay.
     fn tidy(&self, round: u32) -> Result<()> {
-        learner::forget_steps(&self.round(round - 1))?;
+        learner::forget_steps(&self.models.round(round - 1))?;
         if round > 2 {
-            learner::forget(&self.round(round - 1))?;
+            learner::forget(&self.models.round(round - 1))?;
         }
         Ok(())
     }
@@ -386,19 +327,22 @@ impl<'a> Run<'a> {
         let reward = |one: &Rewarded| one.rewards.iter().map(|segment| segment.reward).sum::<f64>();
         let mean_reward =
             rewarded.iter().map(reward).sum::<f64>() / trajectories.max(1) as f64 / rl.reward_scale;
-        let folder = self.round(round);
+        let folder = self.models.round(round);
         if folder.join("model").is_dir() || rewarded.is_empty() {
             return Ok(Practised { trajectories, mean_reward, steps: self.policy_steps(round)? });
         }
-        let model = self.decoder(round - 1)?;
+        let model = self.models.decoder(round - 1)?;
         let trajectories_with = self.with_log_probs(rewarded, &model)?;
         let settings = self.policy_settings(rl, &trajectories_with);
         let one = const { NonZeroUsize::new(1).expect("not 0") };
         let checkpoints = Checkpoints::open(&folder, one)?;
         let there = checkpoints.latest_policy()?;
         let is_over = there.is_some();
-        let before =
-            if round > 2 { Checkpoints::open(&self.round(round - 1), one)?.latest_policy()? } else { None };
+        let before = if round > 2 {
+            Checkpoints::open(&self.models.round(round - 1), one)?.latest_policy()?
+        } else {
+            None
+        };
         let mut trainer = match there.as_ref().or(before.as_ref()) {
             Some(checkpoint) => PolicyTrainer::resume(model, settings, checkpoint)?,
             None => PolicyTrainer::new(model, settings)?,
@@ -418,7 +362,7 @@ impl<'a> Run<'a> {
             }
         }
         let steps = trainer.steps();
-        folder::save_model(&self.model_folder(0)?, trainer.model(), &folder)?;
+        learner::save_model(&Base::Folder(self.models.at(0)?), trainer.model(), None, &folder)?;
         Ok(Practised { trajectories, mean_reward, steps })
     }
 
@@ -426,7 +370,7 @@ impl<'a> Run<'a> {
     fn policy_steps(&self, round: u32) -> Result<u64> {
         let one = const { NonZeroUsize::new(1).expect("not 0") };
         for round in (2..=round).rev() {
-            let latest = Checkpoints::open(&self.round(round), one)?.latest_policy()?;
+            let latest = Checkpoints::open(&self.models.round(round), one)?.latest_policy()?;
             if let Some(latest) = latest {
                 return Ok(latest.step());
             }
@@ -436,7 +380,7 @@ impl<'a> Run<'a> {
 
     /// What the policy and the supervised model think of what the policy wrote.
     fn with_log_probs(&self, rewarded: Vec<Rewarded>, policy: &Decoder) -> Result<Vec<Trajectory>> {
-        let reference = self.decoder(1)?;
+        let reference = self.models.decoder(1)?;
         let texts: Vec<Actions<'_>> =
             rewarded.iter().map(|one| Actions { tokens: &one.tokens, turns: &one.turns }).collect();
         let options = LogProbOptions {

@@ -18,22 +18,15 @@ pub type Record = folder::Record<Settings>;
 /// The folder of a run of self-play, while this process holds it.
 pub type RunFolder = folder::RunFolder<Settings>;
 
-impl RunFolder {
-    /// The store, made if there is none yet.
-    pub(super) fn store(&self) -> Result<RunStore> {
-        let path = self.path().join(STORE);
-        Ok(if path.exists() { RunStore::open(&path)? } else { RunStore::create(&path)? })
-    }
+/// The store of a run's folder, made if there is none yet.
+pub(crate) fn store(folder: &Path) -> Result<RunStore> {
+    let path = folder.join(STORE);
+    Ok(if path.exists() { RunStore::open(&path)? } else { RunStore::create(&path)? })
+}
 
-    /// Everything of a round.
-    pub(super) fn round(&self, round: u32) -> PathBuf {
-        self.path().join("checkpoints").join(format!("{round:03}"))
-    }
-
-    /// The tokenizer that the run trained.
-    pub(super) fn tokenizer(&self) -> PathBuf {
-        self.path().join(crate::model::nano::TOKENIZER_FILE)
-    }
+/// Everything of a round.
+pub(crate) fn round(folder: &Path, round: u32) -> PathBuf {
+    folder.join("checkpoints").join(format!("{round:03}"))
 }
 
 /// The store of a run's folder, to read.

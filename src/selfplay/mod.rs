@@ -10,7 +10,7 @@
 //! | `screening.rs`, `statement.rs`, `lemmas.rs` | what a conjecture must be |
 //! | `prover.rs`, `isabelle/` | what differs between Lean and Isabelle |
 //! | `select/` | the selection rules, as functions of plain data |
-//! | `initial.rs`, `learner.rs`, `embed.rs` | examples, weights and embeddings of a model |
+//! | `initial.rs`, `models.rs`, `learner.rs`, `embed.rs` | examples, the models of the rounds, their weights and embeddings |
 //! | `settings.rs`, `presets.rs`, `prompts.rs`, `problems.rs`, `folder.rs` | what a run is |
 //!
 //! Nothing here knows commands or terminals: what happens is told to a [`Listener`].
@@ -21,13 +21,14 @@ pub(crate) mod chance;
 pub(crate) mod embed;
 mod error;
 pub mod event;
-mod folder;
+pub(crate) mod folder;
 mod initial;
 pub mod isabelle;
 pub(crate) mod judge;
 pub(crate) mod learner;
 pub mod lemmas;
 mod listener;
+pub(crate) mod models;
 pub mod presets;
 mod problems;
 pub mod prompts;

@@ -88,7 +88,7 @@ impl Run<'_> {
         let standing = self.standing(iteration)?;
         let began = Instant::now();
         let (generating, judging) = (Meter::default(), Meter::default());
-        let generator = self.generator(iteration - 1)?;
+        let generator = self.models.generator(iteration - 1)?;
         let problems = self.problem_jobs(iteration, &standing)?;
         let total = problems.iter().map(|job| job.samples.get() as u64).sum();
         let drawn = match &self.settings.conjecturing {

@@ -6,35 +6,29 @@
 
 use super::busy::Meter;
 use super::chance;
-use super::error::{Result, SelfPlayError};
+use super::error::Result;
 use super::event::{Event, PlannedStage};
-use super::folder::RunFolder;
+use super::folder::{self, RunFolder};
 use super::initial;
 use super::judge::Judge;
-use super::learner::{self, Base, Compute, Learner, Learnt};
+use super::learner::{self, Base, Compute, LearnSettings};
 use super::listener::Listener;
+use super::models::Models;
 use super::problems;
 use super::prompts::Role;
 use super::rollout::{Job, Rollouts, Sampler};
 use super::settings::{From, Settings};
 use super::stage::Stages;
-use crate::folder::FolderError;
-use crate::generate::{CandleGenerator, EngineOptions, Sampling};
-use crate::model::nano::{self, TOKENIZER_FILE};
-use crate::model::{Decoder, Tokenizer};
+use crate::generate::{CandleGenerator, Sampling};
 use proofloop_datasets::store::{ExampleRecord, Origin, StageWrites, Statement, StatementId};
 use proofloop_datasets::{Problem, Split};
 use proofloop_verifiers::farm::Farm;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// Samples in progress in the generator.
-const ROWS: NonZeroUsize = NonZeroUsize::new(64).expect("not 0");
 
 /// What a run works with.
 pub struct Equipment {
@@ -53,12 +47,15 @@ pub struct Equipment {
 /// # Errors
 /// [`SelfPlayError`]; what is in the folder can be gone on with.
 pub async fn run(folder: &RunFolder, problems: &[Problem], equipment: &Equipment) -> Result<()> {
-    folder.settings().check()?;
-    let store = Arc::new(Mutex::new(folder.store()?));
-    let plain_only = folder.settings().sampling.plain_proofs_only;
+    let settings = folder.settings();
+    settings.check()?;
+    let store = Arc::new(Mutex::new(folder::store(folder.path())?));
+    let plain_only = settings.sampling.plain_proofs_only;
     let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), plain_only);
     let stages = Stages::new(store, equipment);
-    let run = Run { folder, settings: folder.settings(), stages, judge, equipment };
+    let given = settings.initial.model.as_deref();
+    let models = Models { folder: folder.path(), given, seed: settings.seed, equipment };
+    let run = Run { settings, stages, models, judge, equipment };
     let started = Instant::now();
     run.stages.tell(Event::RunStarted {
         name: folder.name(),
@@ -111,9 +108,9 @@ fn retrains_at_the_end(settings: &Settings) -> bool {
 }
 
 pub(super) struct Run<'a> {
-    pub(super) folder: &'a RunFolder,
     pub(super) settings: &'a Settings,
     pub(super) stages: Stages<'a>,
+    pub(super) models: Models<'a>,
     pub(super) judge: Judge,
     pub(super) equipment: &'a Equipment,
 }
@@ -175,7 +172,7 @@ impl Run<'_> {
                 summary,
             )?;
         }
-        self.train(0, &self.base(), &sft.learn)
+        self.train(0, &self.models.base(), &sft.learn)
     }
 
     /// Of all that the model may see before the first round: no text that is held out.
@@ -188,84 +185,21 @@ impl Run<'_> {
         texts.extend(
             examples.iter().flat_map(|example| [example.prompt.as_str(), example.completion.as_str()]),
         );
-        Ok(nano::train_tokenizer(&texts, None)?.save(&self.folder.tokenizer())?)
+        self.models.train_tokenizer(&texts)
     }
 
-    /// The model before the initial training.
-    pub(super) fn base(&self) -> Base {
-        match &self.settings.initial.model {
-            Some(folder) => Base::Folder(folder.clone()),
-            None => Base::Nano { seed: self.settings.seed },
-        }
-    }
-
-    /// The model of a round: the newest at or before it.
-    pub(super) fn model_folder(&self, round: u32) -> Result<PathBuf> {
-        for round in (0..=round).rev() {
-            let folder = self.folder.round(round).join("model");
-            if folder.is_dir() {
-                return Ok(folder);
-            }
-        }
-        let missing = || {
-            let problem = "has lost the model that it goes on with";
-            SelfPlayError::from(FolderError::folder(self.folder.path(), problem))
-        };
-        self.settings.initial.model.clone().ok_or_else(missing)
-    }
-
-    pub(super) fn tokenizer(&self) -> Result<Tokenizer> {
-        let path = match &self.settings.initial.model {
-            Some(folder) => folder.join(TOKENIZER_FILE),
-            None => self.folder.tokenizer(),
-        };
-        Ok(Tokenizer::load(&path)?)
-    }
-
-    pub(super) fn decoder(&self, round: u32) -> Result<Decoder> {
-        let Compute { device, dtype, .. } = &self.equipment.compute;
-        Ok(Decoder::load(&self.model_folder(round)?, *dtype, device)?)
-    }
-
-    pub(super) fn generator(&self, round: u32) -> Result<CandleGenerator> {
-        let Compute { device, dtype, threads } = &self.equipment.compute;
-        let options = EngineOptions { max_rows: ROWS, workers: Some(*threads), ..EngineOptions::default() };
-        Ok(CandleGenerator::load(&self.model_folder(round)?, None, *dtype, device, options)?)
-    }
-
-    /// Teaches the examples of a round, unless that was done.
-    pub(super) fn train(&self, round: u32, base: &Base, settings: &learner::LearnSettings) -> Result<()> {
-        let Some(stage) = self.stages.begin(round, "train", None)? else { return Ok(()) };
-        let examples = self.stages.store().examples(round)?;
-        let folder = self.folder.round(round);
-        let tokenizer = self.tokenizer()?;
-        let learner = Learner {
-            compute: &self.equipment.compute,
-            tokenizer: &tokenizer,
-            seed: chance::seed(self.settings.seed, "train", round, 0),
-            listener: &self.equipment.listener,
-            cancel: &self.equipment.cancel,
-        };
-        let learnt = tokio::task::block_in_place(|| learner.learn(base, &examples, settings, &folder))?;
-        let Learnt { steps, examples, .. } = learnt;
-        let summary = format!("{steps} steps on {examples} examples");
-        let detail = serde_json::to_value(&learnt).unwrap_or(Value::Null);
-        self.stages.finish(&stage, StageWrites { detail, ..StageWrites::default() }, summary)?;
-        self.tidy(round)
-    }
-
-    /// Removes what no later stage reads: steps of a finished round, and models older than the one before.
-    fn tidy(&self, round: u32) -> Result<()> {
-        learner::forget_steps(&self.folder.round(round))?;
+    /// Teaches the examples of a round, and removes models older than the one before.
+    pub(super) fn train(&self, round: u32, base: &Base, settings: &LearnSettings) -> Result<()> {
+        self.models.train(&self.stages, (round, "train"), base, settings)?;
         for old in 1..round.saturating_sub(1) {
-            learner::forget(&self.folder.round(old))?;
+            learner::forget(&self.models.round(old))?;
         }
         Ok(())
     }
 
     /// What a round begins with.
     pub(super) fn start(&self, from: From, round: u32) -> Result<Base> {
-        Ok(Base::Folder(self.model_folder(match from {
+        Ok(Base::Folder(self.models.at(match from {
             From::Previous => round - 1,
             From::Initial => 0,
         })?))
@@ -323,7 +257,7 @@ impl Run<'_> {
         let rollouts = if jobs.is_empty() {
             Rollouts::default()
         } else {
-            let generator = self.generator(round)?;
+            let generator = self.models.generator(round)?;
             let sampling = self.prover_sampling();
             self.sampler(&generator, &generating, &judging).prove(&jobs, &sampling).await?
         };
@@ -348,7 +282,7 @@ impl Run<'_> {
         let last = self.settings.iterations + 1;
         if let Some(retraining) = self.settings.retraining.as_ref().filter(|one| one.at_the_end) {
             self.select_anew(last, "final-select", self.settings.iterations, &retraining.proofs)?;
-            self.train(last, &self.base(), &retraining.learn)?;
+            self.train(last, &self.models.base(), &retraining.learn)?;
         }
         if learns(self.settings) {
             self.evaluate(last, "after", last).await?;

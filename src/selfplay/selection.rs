@@ -44,7 +44,7 @@ impl Run<'_> {
     pub(super) fn learn_round(&self, round: u32, learning: &RoundSettings) -> Result<()> {
         if let Some(retraining) = self.refresh(round) {
             self.select_anew(round, "select", round, &retraining.proofs)?;
-            return self.train(round, &self.base(), &retraining.learn);
+            return self.train(round, &self.models.base(), &retraining.learn);
         }
         self.select(round, learning)?;
         let base = self.start(learning.from, round)?;
@@ -223,7 +223,7 @@ impl Run<'_> {
         if selected.is_empty() || unproved.is_empty() {
             return Ok((vec![1.0; selected.len()], Value::Null));
         }
-        let (model, tokenizer) = (self.decoder(round - 1)?, self.tokenizer()?);
+        let (model, tokenizer) = (self.models.decoder(round - 1)?, self.models.tokenizer()?);
         let embed = |texts: Vec<String>| -> Result<Embeddings> {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             tokio::task::block_in_place(|| embed::embed(&model, &tokenizer, &texts))

@@ -2,10 +2,11 @@
 //! candidates.
 
 use super::super::compute::DeviceName;
+use super::super::equipment::compute;
 use super::super::exit::{Exit, UsageError};
 use super::super::farm::JudgingArgs;
 use super::super::output;
-use super::super::selfplay::{compute, inputs::Source, play};
+use super::super::selfplay::{inputs::Source, play};
 use crate::selfplay::presets::Preset;
 use crate::selfplay::prover::Prover;
 use crate::selfplay::results::{Results, Solved};

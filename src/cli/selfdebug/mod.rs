@@ -6,7 +6,6 @@ use super::compute::{DeviceName, DtypeName};
 use super::exit::{Exit, UsageError};
 use super::farm::{self, JudgingArgs};
 use super::generator::ServerArgs;
-use super::selfplay::compute;
 use super::{equipment, setup};
 use crate::generate::Generator;
 use crate::selfdebug::settings::{Language, RlAlgorithm, Settings, Shaping, Teacher};
@@ -24,11 +23,6 @@ use std::time::Duration;
 
 /// A program of the workbook takes milliseconds; one that does not end is to be told so soon.
 const PYTHON_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// As in self-play: the npm Lean reads its libraries over and over where it has less.
-const LEAN_MEMORY_BYTES: u64 = 6 << 30;
-const LEAN_LINGER: Duration = Duration::from_secs(3);
-const LEAN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `run.toml` calls the problems that ship with us.
 const BUNDLED: &str = "the bundled workbook";
@@ -192,7 +186,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     }
     let teacher = args.teacher.open()?;
     let teacher = teacher.as_ref().map(|teacher| teacher as &dyn Generator);
-    let compute = compute(args.device, args.dtype)?;
+    let compute = equipment::compute(args.device, args.dtype)?;
     let settings = judging(language, &args.judging);
     let kinds = BTreeSet::from([kind(language)]);
     let debug = async |equipment: &Equipment| selfdebug::run(&folder, &problems, equipment, teacher).await;
@@ -211,10 +205,7 @@ fn kind(language: Language) -> Kind {
 fn judging(language: Language, args: &JudgingArgs) -> farm::Settings {
     match language {
         Language::Python => args.with_timeout(PYTHON_TIMEOUT).settings(Guest::default(), None),
-        Language::Lean => {
-            let settings = args.with_memory(LEAN_MEMORY_BYTES).settings(Guest::default(), None);
-            farm::Settings { linger: LEAN_LINGER, patience: LEAN_PATIENCE, ..settings }
-        }
+        Language::Lean => equipment::proof_judging(args),
     }
 }
 

@@ -3,8 +3,9 @@
 use super::super::{output, whole_file};
 use crate::evaluate::statistics::Estimate;
 use crate::evaluate::worth::Worth;
+use crate::selfdebug::RunFolder;
 use crate::selfdebug::results::{HeldOut, Results};
-use crate::selfdebug::{self, RunFolder};
+use crate::selfplay;
 use comfy_table::{CellAlignment, Table, presets};
 use std::io::Write as _;
 
@@ -13,7 +14,7 @@ const RESULTS: &str = "results.json";
 
 /// Prints what came of a run.
 pub(super) fn tell(folder: &RunFolder) -> anyhow::Result<()> {
-    let store = selfdebug::read_store(folder.path())?;
+    let store = selfplay::read_store(folder.path())?;
     let results = Results::read(&store, folder.settings())?;
     let text = serde_json::to_string_pretty(&results)?;
     whole_file::write(&folder.path().join(RESULTS), |mut file| {

@@ -7,7 +7,7 @@ pub(super) mod view;
 
 use super::compute::{DeviceName, DtypeName};
 use super::exit::{Exit, UsageError};
-use super::farm::{self, JudgingArgs};
+use super::farm::JudgingArgs;
 use super::{equipment, output, report, setup};
 use crate::selfplay::presets::Preset;
 use crate::selfplay::prover::Prover;
@@ -16,20 +16,9 @@ use crate::selfplay::{self, Compute, Equipment, Record, RunFolder};
 use anyhow::Context;
 use proofloop_datasets::Problem;
 use proofloop_sandboxes::process::Launcher;
-use proofloop_verifiers::python::Guest;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// The generator's samples come in bursts, and a unit of the npm Lean takes about 7 CPU seconds to start and more to warm up,
-/// as much as some hundred of them: so it waits for more of them.
-const LINGER: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A thousand candidates of a model that knows little take the npm Lean beyond the 4 GiB that proofs of people need. At its
-/// limit it does not die but reads its libraries over and over.
-const MEMORY_BYTES: u64 = 6 << 30;
 
 /// Arguments of `proofloop selfplay`.
 #[derive(Debug, Clone, clap::Args)]
@@ -194,7 +183,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         let home = proofloop_verifiers::install::home();
         setup::lean(&Launcher::current_exe(), &home, false).await?;
     }
-    let compute = compute(args.device, args.dtype)?;
+    let compute = equipment::compute(args.device, args.dtype)?;
     play(&folder, &problems, &args.judging, compute).await?;
     outcome::tell(&folder)?;
     let page = folder.path().join(report::PAGE);
@@ -224,12 +213,6 @@ fn default_folder(settings: &Settings) -> PathBuf {
     Path::new("runs").join(format!("{}{prover}-seed{}", settings.preset, settings.seed))
 }
 
-/// Where models compute.
-pub(super) fn compute(device: DeviceName, dtype: Option<DtypeName>) -> anyhow::Result<Compute> {
-    let dtype = dtype.unwrap_or_else(|| device.default_dtype()).into();
-    Ok(Compute { device: device.open()?, dtype, threads: device.default_threads() })
-}
-
 /// Runs what is left of a run, and shows it.
 pub(super) async fn play(
     folder: &RunFolder,
@@ -237,9 +220,7 @@ pub(super) async fn play(
     judging: &JudgingArgs,
     compute: Compute,
 ) -> anyhow::Result<()> {
-    let judging = judging.with_memory(MEMORY_BYTES);
-    let settings =
-        farm::Settings { linger: LINGER, patience: PATIENCE, ..judging.settings(Guest::default(), None) };
+    let settings = equipment::proof_judging(judging);
     let kinds = BTreeSet::from([folder.settings().prover.kind()]);
     let play = async |equipment: &Equipment| selfplay::run(folder, problems, equipment).await;
     equipment::with(folder.path(), (&settings, &kinds), compute, play).await
