@@ -9,6 +9,7 @@ use proofloop_verifiers::install;
 use proofloop_verifiers::lean::toolchain;
 use proofloop_verifiers::python::Guest;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Arguments of `proofloop doctor`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,9 @@ struct Report {
     available_memory_bytes: Option<u64>,
     lean: Part,
     python: Part,
+    /// Nothing where nobody has installed it: it is needed for candidates in Isabelle only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    isabelle: Option<Part>,
     protection: Vec<LayerReport>,
 }
 
@@ -84,6 +88,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
         available_memory_bytes: farm::available_memory_bytes(),
         lean,
         python,
+        isabelle: isabelle(&launcher).await,
         protection: layers.collect(),
     };
     if args.json {
@@ -91,9 +96,25 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     } else {
         output::data(&table(&report))?;
     }
-    let whole =
-        report.lean.found && report.python.found && report.protection.iter().all(|layer| layer.enforced);
+    let whole = report.lean.found
+        && report.python.found
+        && report.isabelle.as_ref().is_none_or(|part| part.found)
+        && report.protection.iter().all(|layer| layer.enforced);
     Ok(if whole { Exit::Success } else { Exit::Infrastructure })
+}
+
+async fn isabelle(launcher: &Launcher) -> Option<Part> {
+    let program = farm::isabelle_program()?;
+    Some(match farm::isabelle_installation(launcher, &program, &BTreeSet::new()).await {
+        Ok(found) => {
+            Part { found: true, detail: format!("{}: {}", program.display(), found.identity), mend: None }
+        }
+        Err(error) => Part {
+            found: false,
+            detail: format!("{:#}", anyhow::Error::new(error)),
+            mend: Some("set PROOFLOOP_ISABELLE to the program `bin/isabelle` of an installation".to_owned()),
+        },
+    })
 }
 
 fn table(report: &Report) -> String {
@@ -104,7 +125,16 @@ fn table(report: &Report) -> String {
         .map_or_else(|| "unknown".to_owned(), |bytes| bytesize::ByteSize(bytes).to_string());
     table.add_row(["ok", "machine", &format!("{} cores, {memory} available", report.cores)]);
     table.add_row(["ok", "home", &report.home]);
-    for (name, part) in [("lean", &report.lean), ("python", &report.python)] {
+    let parts = [
+        ("lean", Some(&report.lean)),
+        ("python", Some(&report.python)),
+        ("isabelle", report.isabelle.as_ref()),
+    ];
+    for (name, part) in parts {
+        let Some(part) = part else {
+            table.add_row(["-", name, "not installed; only candidates in Isabelle need it"]);
+            continue;
+        };
         table.add_row([mark(part.found), name, &part.detail]);
         if let Some(mend) = &part.mend {
             table.add_row(["", "", &format!("to mend it: {mend}")]);

@@ -6,12 +6,13 @@ use proofloop_verifiers::candidate::Kind;
 use proofloop_verifiers::farm::{Farm, FarmSettings};
 use proofloop_verifiers::install;
 use proofloop_verifiers::isabelle::policy::Rules;
-use proofloop_verifiers::isabelle::{self, BatchTool, IsabelleServer};
+use proofloop_verifiers::isabelle::{self, BatchTool, Installation, IsabelleServer, NoIsabelle};
 use proofloop_verifiers::lean::toolchain::{self, Toolchain};
 use proofloop_verifiers::lean::{LeanBatch, LeanRepl};
 use proofloop_verifiers::python::{Guest, PythonJudge, PythonWasm};
 use proofloop_verifiers::verifier::{Limits, UnitSize, Verifier};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -260,23 +261,38 @@ pub(super) fn repl(toolchain: &Toolchain) -> Option<PathBuf> {
     std::env::var_os("PROOFLOOP_REPL").map(PathBuf::from).or_else(|| toolchain.repl.clone())
 }
 
-/// Finds Isabelle: `PROOFLOOP_ISABELLE`, or the program on the path.
-async fn isabelle(settings: &Settings, launcher: &Launcher) -> anyhow::Result<Arc<dyn Verifier>> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+/// The program that `PROOFLOOP_ISABELLE` names, or the one on the path.
+pub(super) fn isabelle_program() -> Option<PathBuf> {
     let on_path = || {
         let folders = variable("PATH")?;
         std::env::split_paths(&folders)
             .map(|folder| folder.join("isabelle"))
             .find(|program| program.is_file())
     };
-    let program = variable("PROOFLOOP_ISABELLE").map(PathBuf::from).or_else(on_path);
-    let program = program.ok_or_else(|| {
+    variable("PROOFLOOP_ISABELLE").map(PathBuf::from).or_else(on_path)
+}
+
+/// What that program is.
+pub(super) async fn isabelle_installation(
+    launcher: &Launcher,
+    program: &Path,
+    optional: &BTreeSet<Layer>,
+) -> Result<Installation, NoIsabelle> {
+    let heaps = variable("PROOFLOOP_ISABELLE_HEAPS").map(PathBuf::from);
+    isabelle::discover(launcher, program, heaps, optional).await
+}
+
+/// A variable of the environment that says something.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+async fn isabelle(settings: &Settings, launcher: &Launcher) -> anyhow::Result<Arc<dyn Verifier>> {
+    let program = isabelle_program().ok_or_else(|| {
         UsageError("there is no `isabelle` on the path: set PROOFLOOP_ISABELLE to the program".to_owned())
     })?;
-    let heaps = variable("PROOFLOOP_ISABELLE_HEAPS").map(PathBuf::from);
     let optional = &settings.limits.optional_layers;
-    let found =
-        isabelle::discover(launcher, &program, heaps, optional).await.context("cannot judge Isabelle")?;
+    let found = isabelle_installation(launcher, &program, optional).await.context("cannot judge Isabelle")?;
     let args = &settings.isabelle;
     let memory_bytes = settings.limits.memory_bytes;
     let mut of_worker =

@@ -55,6 +55,28 @@ fn theories_and_records_are_judged() {
     assert!(ran.err.contains("there is no Isabelle at /no/such"), "{ran:?}");
 }
 
+#[test]
+fn doctor_says_which_isabelle_there_is() {
+    let directory = directory();
+    let told = |ran: Ran| {
+        let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}"));
+        (report["isabelle"].clone(), ran)
+    };
+    let (isabelle, ran) = told(run(directory.path(), &["doctor", "--json"]));
+    assert_eq!(isabelle["found"], true, "{ran:?}");
+    assert!(isabelle["detail"].as_str().is_some_and(|detail| detail.contains("FakeIsabelle2024")), "{ran:?}");
+    let mut command = program(directory.path(), &["doctor", "--json"]);
+    let missing = command.env("PROOFLOOP_ISABELLE", "/no/such").output().expect("the program starts");
+    let (isabelle, ran) = told(missing.into());
+    assert_eq!((ran.code, &isabelle["found"]), (3, &json!(false)), "{ran:?}");
+    assert!(isabelle["detail"].as_str().is_some_and(|detail| detail.contains("/no/such")), "{ran:?}");
+    assert!(isabelle["mend"].as_str().is_some_and(|mend| mend.contains("PROOFLOOP_ISABELLE")), "{ran:?}");
+    let mut command = program(directory.path(), &["doctor", "--json"]);
+    let none = command.env("PATH", directory.path()).env_remove("PROOFLOOP_ISABELLE").output();
+    let (isabelle, ran) = told(none.expect("the program starts").into());
+    assert_eq!(isabelle, json!(null), "it is needed by few: {ran:?}");
+}
+
 /// The file of miniF2F's problems and its text, where it is on this machine.
 fn minif2f() -> Option<(PathBuf, String)> {
     let data = std::env::var_os("PROOFLOOP_SHARED_DATA")

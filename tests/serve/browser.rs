@@ -58,6 +58,8 @@ impl Browser {
             command.arg("--no-sandbox");
         }
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
+        // It leaves a folder there when it is killed.
+        command.env("TMPDIR", profile.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let (input_number, output_number) = (input.as_raw_fd(), outlet.as_raw_fd());
         // SAFETY: dup2(2) may be called between fork and exec; both descriptors live until the child is there.
