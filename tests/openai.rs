@@ -10,6 +10,8 @@ mod protocol;
 mod server;
 #[path = "openai/streams.rs"]
 mod streams;
+#[path = "openai/teacher.rs"]
+mod teacher;
 #[path = "openai/tls.rs"]
 mod tls;
 #[path = "openai/turns.rs"]

@@ -37,7 +37,7 @@ impl GeneratorArgs {
 
     /// Whether prompts become messages of a chat.
     pub(super) fn is_chat(&self) -> bool {
-        self.server.server.is_some() && self.server.api == ApiName::Chat
+        self.server.is_chat()
     }
 
     /// As they are, but with a message before the prompt where the user has given none.
@@ -157,6 +157,11 @@ pub(super) struct ServerArgs {
 }
 
 impl ServerArgs {
+    /// Whether prompts become messages of a chat.
+    pub(super) fn is_chat(&self) -> bool {
+        self.server.is_some() && self.api == ApiName::Chat
+    }
+
     /// Gets ready to call the server, if one is named.
     pub(super) fn open(&self) -> anyhow::Result<Option<OpenAiGenerator>> {
         let Some(url) = &self.server else { return Ok(None) };

@@ -5,7 +5,6 @@ use super::error::Result;
 use super::prompts::{Answer, Ask, Failed};
 use super::settings::{Language, Settings};
 use super::task::Task;
-use crate::generate::Sampling;
 use crate::selfplay::chance;
 use proofloop_datasets::planted::Bug;
 use std::collections::BTreeSet;
@@ -26,11 +25,6 @@ pub(super) struct Draw<'a> {
 impl Draw<'_> {
     fn language(&self) -> Language {
         self.settings.language
-    }
-
-    pub(super) fn sampling(&self, temperature: f64) -> Sampling {
-        let max_tokens = self.settings.evaluation.max_tokens;
-        Sampling { temperature, max_tokens, ..Sampling::default() }
     }
 
     fn seed(&self, what: &str, item: i64) -> u64 {
@@ -59,7 +53,7 @@ impl Draw<'_> {
             seed: self.seed("write", task.id),
         };
         let questions = tasks.iter().map(question).collect();
-        let sampling = self.sampling(temperature);
+        let sampling = talk.sampling(temperature);
         let mut taken = talk.take(self.language(), questions, &sampling, self.count_tokens).await?;
         taken.iter_mut().for_each(|one| one.sample *= STRIDE);
         Ok(taken)
@@ -81,7 +75,7 @@ impl Draw<'_> {
             Some(Question { task: one.task, ask, failed, first, samples, seed })
         };
         let questions = wrong.iter().filter_map(question).collect();
-        talk.take(self.language(), questions, &self.sampling(temperature), self.count_tokens).await
+        talk.take(self.language(), questions, &talk.sampling(temperature), self.count_tokens).await
     }
 }
 

@@ -4,6 +4,7 @@ use super::error::Result;
 use super::prompts::{self, Answer, Ask, Failed};
 use super::settings::Language;
 use super::task::{self, Task, Tests};
+use super::teacher;
 use crate::evaluate::feedback::feedback;
 use crate::generate::{Completion, Generator, Request, Sampling};
 use crate::selfplay::event::Event;
@@ -29,9 +30,37 @@ pub(super) struct Examiner<'a> {
     pub(super) listener: &'a Listener,
 }
 
+/// How a generator is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// With the text so far, to go on from.
+    Continued,
+    /// In words.
+    Instructed,
+}
+
+impl Manner {
+    fn prompt(self, question: &Question<'_>) -> String {
+        match self {
+            Self::Continued => prompts::prompt(&question.task.problem, &question.failed, question.ask),
+            Self::Instructed => teacher::message(&question.task.problem, &question.failed, question.ask),
+        }
+    }
+
+    fn read(self, language: Language, question: &Question<'_>, text: &str) -> Option<Answer> {
+        match self {
+            Self::Continued => prompts::read(language, question.ask, text),
+            Self::Instructed => teacher::read(&question.task.problem, question.ask, text),
+        }
+    }
+}
+
 /// Who writes and who judges.
 pub(super) struct Talk<'a> {
     pub(super) generator: &'a dyn Generator,
+    pub(super) manner: Manner,
+    /// Longest answer.
+    pub(super) max_tokens: NonZeroUsize,
     pub(super) examiner: Examiner<'a>,
     pub(super) cancel: &'a CancellationToken,
 }
@@ -111,6 +140,10 @@ impl Taken<'_> {
 }
 
 impl Talk<'_> {
+    pub(super) fn sampling(&self, temperature: f64) -> Sampling {
+        Sampling { temperature, max_tokens: self.max_tokens, ..Sampling::default() }
+    }
+
     /// Answers every question and judges the answers. In the order of the questions and their samples.
     pub(super) async fn take<'a>(
         &self,
@@ -120,7 +153,7 @@ impl Talk<'_> {
         count_tokens: &dyn Fn(&str) -> u32,
     ) -> Result<Vec<Taken<'a>>> {
         let ask = |question: &Question<'_>| Request {
-            prompt: prompts::prompt(&question.task.problem, &question.failed, question.ask),
+            prompt: self.manner.prompt(question),
             samples: question.samples,
             seed: question.seed,
             sampling: sampling.clone(),
@@ -142,7 +175,7 @@ impl Talk<'_> {
                     failed: question.failed.clone(),
                     prompt: prompt.clone(),
                     sample,
-                    answer: prompts::read(language, question.ask, &completion.text),
+                    answer: self.manner.read(language, &question, &completion.text),
                     completion,
                     judged: None,
                     read_tokens,

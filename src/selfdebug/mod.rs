@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `run.rs` | the order of the stages |
 //! | `dialogue.rs`, `prompts.rs` | turns: what is asked, read and judged |
+//! | `teacher.rs` | the same in words, for a teacher that is talked to |
 //! | `collect.rs`, `examples.rs` | trajectories, and what is learnt of them |
 //! | `reinforce.rs`, `reward/` | rewarded trajectories for `crate::train::policy` |
 //! | `task.rs`, `settings.rs`, `presets.rs`, `folder.rs`, `results.rs` | what a run is, and what came of it |
@@ -27,6 +28,7 @@ pub mod reward;
 mod run;
 pub mod settings;
 mod task;
+mod teacher;
 
 pub use error::{Result, SelfDebugError};
 pub use folder::{Record, RunFolder};

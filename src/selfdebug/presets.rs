@@ -74,6 +74,7 @@ fn python(seed: u64) -> Settings {
             refine_temperature: 0.8,
             turns: 2,
             teacher: Teacher::Own,
+            teacher_tokens: count(1024),
             planted_bugs: 14_000,
         },
         sft: SftSettings { learn: LearnSettings { epochs: 1, batch: count(16), ..learn() }, rise_tau: None },

@@ -129,10 +129,16 @@ pub fn read(language: Language, ask: Ask, text: &str) -> Option<Answer> {
     };
     let code = match language {
         Language::Python => body(rest),
-        Language::Lean => PromptStyle::Plain.read_proof(rest).to_owned(),
+        Language::Lean => proof(rest).to_owned(),
     };
     let is_empty = code.trim().is_empty() || (ask == Ask::Explain && explanation.is_none());
     (!is_empty).then_some(Answer { explanation, code })
+}
+
+/// The proof at the beginning of a text: what follows it is not indented.
+#[must_use]
+pub fn proof(text: &str) -> &str {
+    PromptStyle::Plain.read_proof(text)
 }
 
 /// A Python body in the form in which it is taught: indented, with one line break at its end.

@@ -3,7 +3,7 @@
 //! and the verdicts that are there.
 
 use super::collect::{self, Draw};
-use super::dialogue::{Examiner, Taken, Talk};
+use super::dialogue::{Examiner, Manner, Taken, Talk};
 use super::error::{Result, SelfDebugError};
 use super::examples::Examples;
 use super::folder::RunFolder;
@@ -46,9 +46,6 @@ pub async fn run(
 ) -> Result<()> {
     let settings = folder.settings();
     settings.check()?;
-    if settings.collect.teacher == Teacher::Server && teacher.is_none() {
-        return Err(SelfDebugError::setting("collect.teacher", "is a server, and none was given"));
-    }
     let tasks = Tasks::choose(settings, problems)?;
     let store = Arc::new(Mutex::new(selfplay::folder::store(folder.path())?));
     let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), true);
@@ -113,8 +110,24 @@ impl<'a> Run<'a> {
         Examiner { judge: &self.judge, listener: &self.equipment.listener }
     }
 
+    /// With one of our models.
     fn talk<'b>(&'b self, generator: &'b dyn Generator) -> Talk<'b> {
-        Talk { generator, examiner: self.examiner(), cancel: &self.equipment.cancel }
+        let max_tokens = self.settings.evaluation.max_tokens;
+        let cancel = &self.equipment.cancel;
+        Talk { generator, manner: Manner::Continued, max_tokens, examiner: self.examiner(), cancel }
+    }
+
+    /// With whoever explains and refines in place of `own`.
+    fn teacher<'b>(&'b self, own: &'b dyn Generator) -> Result<Talk<'b>> {
+        let rules = &self.settings.collect;
+        let manner = match rules.teacher {
+            Teacher::Own => return Ok(self.talk(own)),
+            Teacher::Server => Manner::Continued,
+            Teacher::Chat => Manner::Instructed,
+        };
+        let none = || SelfDebugError::setting("collect.teacher", "is a server, and none was given");
+        let generator = self.teacher.ok_or_else(none)?;
+        Ok(Talk { generator, manner, max_tokens: rules.teacher_tokens, ..self.talk(own) })
     }
 
     /// Tasks, initial training, first evaluation.
@@ -180,7 +193,7 @@ impl<'a> Run<'a> {
             let count_tokens = |text: &str| count(&tokenizer, text);
             let draw = self.draw("collect", 1, &count_tokens);
             let generator = self.models.generator(0)?;
-            let (writer, teacher) = (self.talk(&generator), self.talk(self.teacher.unwrap_or(&generator)));
+            let (writer, teacher) = (self.talk(&generator), self.teacher(&generator)?);
             let tasks = self.chosen("debug-collect", 1, self.settings.collect.problems);
             let turns = collect::collect(&draw, &writer, &teacher, &tasks).await?;
             let repaired = collect::planted(&self.examiner(), &self.tasks.repairs).await?;

@@ -74,8 +74,10 @@ pub struct BaseSettings {
 pub enum Teacher {
     /// The model itself (LeDex's self-bootstrap)
     Own,
-    /// A model behind an OpenAI-compatible server
+    /// A model behind an OpenAI-compatible server, which goes on from the same texts as our own
     Server,
+    /// One that is asked in words, as a chat's user would
+    Chat,
 }
 
 /// Trajectories to learn from.
@@ -98,6 +100,8 @@ pub struct CollectSettings {
     pub turns: u32,
     /// Who refines.
     pub teacher: Teacher,
+    /// Longest answer of a teacher other than the model itself; of one that thinks, its thoughts too.
+    pub teacher_tokens: NonZeroUsize,
     /// Planted bugs whose repair is learnt besides, each of a task of its own that is drawn for it (Python only).
     pub planted_bugs: usize,
 }

@@ -45,6 +45,10 @@ DIR then has
 The same command goes on where an earlier one in DIR ended, whatever ended it (also `kill -9`), and `--run DIR` alone does so
 with the settings that are there. On a CPU the result is that of a run that was not interrupted.
 
+With --server, that model explains and refines in place of the one that learns: with `--api chat` it is asked in words, else it
+goes on from the text of the tries. A run goes on with the teacher that it began with. If it is killed while the teacher answers,
+all of that stage is asked again, and what a server answers then may differ.
+
 Exit code: 0 the run is at its end, 2 usage or input error, 3 infrastructure failure (the run can be gone on with),
 130 interrupted (the same).")]
 pub(super) struct Args {
@@ -141,7 +145,7 @@ impl RuleArgs {
     }
 
     /// The rules that were asked for.
-    fn resolve(&self, has_teacher: bool) -> anyhow::Result<Settings> {
+    fn resolve(&self, teacher: Option<Teacher>) -> anyhow::Result<Settings> {
         let mut settings = match &self.settings {
             Some(path) => equipment::read_settings(path)?,
             None => Settings::nano(self.kind.unwrap_or(Language::Python), 0),
@@ -154,9 +158,7 @@ impl RuleArgs {
         tasks.limit = self.limit.or(tasks.limit);
         settings.evaluation.samples = self.eval_samples.unwrap_or(settings.evaluation.samples);
         settings.sft.rise_tau = self.rise_tau.or(settings.sft.rise_tau);
-        if has_teacher {
-            settings.collect.teacher = Teacher::Server;
-        }
+        settings.collect.teacher = teacher.unwrap_or(settings.collect.teacher);
         if let Some(rl) = &mut settings.rl {
             rl.algorithm = self.algorithm.unwrap_or(rl.algorithm);
             rl.shaping = self.shaping.unwrap_or(rl.shaping);
@@ -172,9 +174,35 @@ impl RuleArgs {
     }
 }
 
+impl Args {
+    /// Who teaches, if somebody else does.
+    fn teacher(&self) -> Option<Teacher> {
+        let teacher = if self.teacher.is_chat() { Teacher::Chat } else { Teacher::Server };
+        self.teacher.server.is_some().then_some(teacher)
+    }
+
+    /// A run that was begun with one teacher goes on with no other.
+    fn check_teacher(&self, of_run: Teacher) -> Result<(), UsageError> {
+        match (of_run, self.teacher()) {
+            (Teacher::Own, None) => Ok(()),
+            (of_run, Some(given)) if of_run == given => Ok(()),
+            (Teacher::Own, Some(_)) => {
+                Err(UsageError("this run teaches itself: leave --server out, or begin another".to_owned()))
+            }
+            (Teacher::Server, _) => {
+                Err(UsageError("a server teaches this run: give --server with --api completions".to_owned()))
+            }
+            (Teacher::Chat, _) => {
+                Err(UsageError("a chat teaches this run: give --server with --api chat".to_owned()))
+            }
+        }
+    }
+}
+
 /// Runs the command.
 pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
     let (folder, problems) = open(&args)?;
+    args.check_teacher(folder.settings().collect.teacher)?;
     let language = folder.settings().language;
     if args.setup {
         let (launcher, home) = (Launcher::current_exe(), install::home());
@@ -221,7 +249,7 @@ fn open(args: &Args) -> anyhow::Result<(RunFolder, Vec<Problem>)> {
             let cannot = |path: &Path| UsageError(format!("cannot read the problems `{}`", path.display()));
             let whole = |path: &PathBuf| path.canonicalize().with_context(|| cannot(path));
             let file = args.rules.problems.as_ref().map(whole).transpose()?;
-            (args.rules.resolve(args.teacher.server.is_some())?, file)
+            (args.rules.resolve(args.teacher())?, file)
         }
     };
     let problems = read(settings.language, source.as_deref())?;

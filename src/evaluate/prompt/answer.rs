@@ -226,6 +226,12 @@ fn last_block(text: &str, languages: &[String], contains: &[String]) -> Result<S
     not_empty(block.text).map(|text| text.replace("\r\n", "\n"))
 }
 
+/// The last block that is closed in the first of these languages that has one; `""` is none named.
+pub(crate) fn last_block_in(text: &str, languages: &[&str]) -> Option<String> {
+    let languages: Vec<String> = languages.iter().map(|&language| language.to_owned()).collect();
+    last_block(text, &languages, &[]).ok()
+}
+
 /// Whether what follows `text` is code.
 fn is_outside_comments(text: &str) -> bool {
     lexer::tokenize(text).is_ok_and(|tokens| {

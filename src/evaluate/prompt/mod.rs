@@ -23,6 +23,7 @@ mod fence;
 pub mod settings;
 mod variables;
 
+pub(crate) use answer::last_block_in;
 pub use answer::{Extracted, NoAnswer};
 pub use error::PromptError;
 pub use family::{Context, Messages, PromptFamily};

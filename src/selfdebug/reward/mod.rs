@@ -13,7 +13,7 @@ pub mod embedding;
 mod ngram;
 pub mod rewards;
 mod syntax;
-mod tree;
+pub(super) mod tree;
 
 #[cfg(test)]
 mod golden_tests;

@@ -7,7 +7,7 @@ use tree_sitter::{Parser, Point, Tree, TreeCursor};
 
 /// tree-sitter's tree of `text`. With a parser of its own: how one recovers from a syntax error depends now and then on
 /// the texts that it has parsed before.
-pub(super) fn parse(text: &str) -> Tree {
+pub(in crate::selfdebug) fn parse(text: &str) -> Tree {
     let mut parser = Parser::new();
     parser.set_language(&tree_sitter_python::language()).expect("Cargo.lock pairs grammar and parser");
     parser.parse(text, None).expect("a parser with a language and without a time limit returns a tree")
