@@ -30,8 +30,6 @@ pub(super) struct BackendArgs {
     /// The Python guest
     #[arg(long, value_enum, default_value = "python3.12")]
     guest: GuestName,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// Directory of the verdict cache; by default below proofloop's home
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache: Option<PathBuf>,
@@ -41,6 +39,8 @@ pub(super) struct BackendArgs {
     /// Longest time that a client may ask for one snippet or program
     #[arg(long, value_name = "TIME", default_value = "10min", value_parser = humantime::parse_duration)]
     pub(super) longest_timeout: Duration,
+    #[command(flatten)]
+    judging: JudgingArgs,
 }
 
 impl BackendArgs {

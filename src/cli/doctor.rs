@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::farm;
+use super::isabelle;
 use super::output;
 use comfy_table::{Table, presets};
 use proofloop_sandboxes::process::{Launcher, Policy};
@@ -104,8 +105,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 async fn isabelle(launcher: &Launcher) -> Option<Part> {
-    let program = farm::isabelle_program()?;
-    Some(match farm::isabelle_installation(launcher, &program, &BTreeSet::new()).await {
+    let program = isabelle::program()?;
+    Some(match isabelle::installation(launcher, &program, &BTreeSet::new()).await {
         Ok(found) => {
             Part { found: true, detail: format!("{}: {}", program.display(), found.identity), mend: None }
         }

@@ -22,11 +22,11 @@ standard input does. The log goes to standard error (PROOFLOOP_LOG=info says mor
 
 Exit code: 0 the client has closed its end, 2 usage, or the client speaks another protocol, 3 infrastructure failure.")]
 pub(super) struct Args {
-    #[command(flatten)]
-    backend: BackendArgs,
     /// Longest message of the agent
     #[arg(long, value_name = "SIZE", default_value = "32MiB")]
     body: bytesize::ByteSize,
+    #[command(flatten)]
+    backend: BackendArgs,
 }
 
 /// Runs the command.

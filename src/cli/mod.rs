@@ -13,6 +13,7 @@ mod export;
 mod farm;
 mod generate;
 mod generator;
+mod isabelle;
 mod mcp;
 mod output;
 mod problem_source;
@@ -43,7 +44,7 @@ enum Command {
     Setup(setup::Args),
     /// Say what is there, what this host enforces, and what is missing
     Doctor(doctor::Args),
-    /// Judge candidates: `.lean` or `.py` files, or JSONL
+    /// Judge candidates: `.lean`, `.thy` or `.py` files, or JSONL
     Verify(verify::Args),
     /// Judge for others: a server that clients of Kimina Lean Server and SandboxFusion can switch to
     Serve(Box<serve::Args>),

@@ -41,8 +41,6 @@ pub(super) struct Args {
     /// Show the runs in this directory on the page
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
-    #[command(flatten)]
-    backend: BackendArgs,
     /// Most items in one request
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one)]
     batch_items: usize,
@@ -67,6 +65,8 @@ pub(super) struct Args {
     /// Log one JSON object a line
     #[arg(long)]
     log_json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
 }
 
 /// What Kimina's addresses say of what a proof must not use.

@@ -187,9 +187,51 @@ mod tests {
     fn a_message_has_all_attempts_and_what_was_said_of_them() {
         let first = failed("    return max(xs)\n", "f([]) == 0 but got ValueError");
         let second = failed("    return max(xs, default=1)\n", "f([]) == 0 but got 1");
-        insta::assert_snapshot!(message(&python(), &[first, second], Ask::Explain), @"");
+        insta::assert_snapshot!(message(&python(), &[first, second], Ask::Explain), @r#"
+        This Python function is wrong.
+
+        Attempt 1:
+
+        ```python
+        def f(xs):
+            """Return the largest."""
+            return max(xs)
+        ```
+
+        What was said of it:
+
+        f([]) == 0 but got ValueError
+
+        Attempt 2:
+
+        ```python
+        def f(xs):
+            """Return the largest."""
+            return max(xs, default=1)
+        ```
+
+        What was said of it:
+
+        f([]) == 0 but got 1
+
+        First say in one sentence what is wrong with the last attempt.
+        Write the whole function again, with its docstring, in one block that begins with ```python: nothing outside of the function.
+        "#);
         let sorry = failed("\n  sorry", "declaration uses `sorry`");
-        insta::assert_snapshot!(message(&lean(), &[sorry], Ask::Refine), @"");
+        insta::assert_snapshot!(message(&lean(), &[sorry], Ask::Refine), @r"
+        This Lean 4 proof is wrong.
+
+        ```lean4
+        theorem t (a b : Nat) : a + b = b + a := by
+          sorry
+        ```
+
+        What was said of it:
+
+        declaration uses `sorry`
+
+        Write the theorem again, as it is stated, with a proof that Lean accepts, in one block that begins with ```lean4: no imports, and no `sorry`.
+        ");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! candidates.
 
 use super::super::compute::DeviceName;
-use super::super::equipment::compute;
+use super::super::equipment::{compute, proof_judging};
 use super::super::exit::{Exit, UsageError};
 use super::super::farm::JudgingArgs;
 use super::super::output;
@@ -60,11 +60,11 @@ pub(in super::super) struct Args {
     /// Train on so many of the problems only, by chance
     #[arg(long)]
     limit: Option<usize>,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    judging: JudgingArgs,
 }
 
 /// What came of a run.
@@ -208,7 +208,8 @@ impl Bench<'_> {
     /// A run to its end.
     async fn play(&self, folder: &RunFolder) -> anyhow::Result<()> {
         let device: DeviceName = "cpu".parse().map_err(UsageError)?;
-        play(folder, &self.problems, &self.args.judging, compute(device, None)?).await
+        let judging = proof_judging(&self.args.judging);
+        play(folder, &self.problems, &judging, compute(device, None)?).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::exit::Exit;
 use super::super::farm::{self, Mode, Settings};
+use super::super::isabelle::IsabelleArgs;
 use super::super::output;
 use super::baseline::{self, Text};
 use anyhow::Context;
@@ -261,7 +262,7 @@ async fn judge(texts: &[Text], jobs: Option<usize>, home: PathBuf) -> anyhow::Re
         mode: Mode::Batch,
         guest: Guest::default(),
         limits: Limits::default(),
-        isabelle: farm::IsabelleArgs::default(),
+        isabelle: IsabelleArgs::default(),
         jobs,
         cache: None,
         linger: farm::LINGER,

@@ -7,6 +7,7 @@ mod progress;
 use super::exit::Exit;
 use super::farm::{self, GuestName, JudgingArgs};
 use super::generator::{GeneratorArgs, SamplingArgs};
+use super::isabelle::IsabelleArgs;
 use super::problem_source::{ProblemArgs, Selected};
 use super::{setup, signals};
 use crate::evaluate::prompt::PromptFamily;
@@ -85,24 +86,26 @@ pub(super) struct Args {
     prompts: Option<String>,
     #[arg(long, default_value = "0")]
     seed: u64,
-    #[command(flatten)]
-    generator: GeneratorArgs,
-    #[command(flatten)]
-    sampling: SamplingArgs,
     /// Install what is missing first, as `proofloop setup` does
     #[arg(long)]
     setup: bool,
     /// The Python guest
     #[arg(long, value_enum, default_value = "python3.12")]
     guest: GuestName,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// Judge everything anew and remember nothing besides what is in DIR
     #[arg(long)]
     no_cache: bool,
     /// Print results.json instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    generator: GeneratorArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    judging: JudgingArgs,
+    #[command(flatten)]
+    isabelle: IsabelleArgs,
 }
 
 /// Runs the command.
@@ -256,7 +259,8 @@ impl Evaluation {
     async fn farm(&self, args: &Args, cancel: &CancellationToken) -> anyhow::Result<Farm> {
         let cache = (!args.no_cache).then(|| install::home().join("cache"));
         let judging = args.judging.settings(args.guest.into(), cache);
-        let settings = farm::Settings { linger: LINGER, patience: PATIENCE, ..judging };
+        let isabelle = args.isabelle.clone();
+        let settings = farm::Settings { linger: LINGER, patience: PATIENCE, isabelle, ..judging };
         let farm = farm::start(&settings, &self.kinds()).await?;
         let (signal, token) = (cancel.clone(), farm.cancellation());
         tokio::spawn(async move {

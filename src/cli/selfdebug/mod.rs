@@ -60,17 +60,17 @@ pub(super) struct Args {
     setup: bool,
     #[command(flatten)]
     rules: RuleArgs,
-    /// Who explains and refines what the SFT learns, if not the model itself
-    #[command(flatten)]
-    teacher: ServerArgs,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// Where to compute: cpu, cuda, cuda:N
     #[arg(long, default_value = "cpu")]
     device: DeviceName,
     /// What the weights are kept in; by default f32 on a CPU, else bf16
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
+    // Who explains and refines what the SFT learns, if not the model itself.
+    #[command(flatten)]
+    teacher: ServerArgs,
+    #[command(flatten)]
+    judging: JudgingArgs,
 }
 
 /// What makes a run another run.

@@ -7,7 +7,8 @@ pub(super) mod view;
 
 use super::compute::{DeviceName, DtypeName};
 use super::exit::{Exit, UsageError};
-use super::farm::JudgingArgs;
+use super::farm::{self, JudgingArgs};
+use super::isabelle::IsabelleArgs;
 use super::{equipment, output, report, setup};
 use crate::selfplay::presets::Preset;
 use crate::selfplay::prover::Prover;
@@ -47,14 +48,16 @@ pub(super) struct Args {
     setup: bool,
     #[command(flatten)]
     rules: RuleArgs,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// Where to compute: cpu, cuda, cuda:N
     #[arg(long, default_value = "cpu")]
     device: DeviceName,
     /// What the weights are kept in; by default f32 on a CPU, else bf16
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
+    #[command(flatten)]
+    judging: JudgingArgs,
+    #[command(flatten)]
+    isabelle: IsabelleArgs,
 }
 
 /// What makes a run another run.
@@ -184,7 +187,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Exit> {
         setup::lean(&Launcher::current_exe(), &home, false).await?;
     }
     let compute = equipment::compute(args.device, args.dtype)?;
-    play(&folder, &problems, &args.judging, compute).await?;
+    let judging = equipment::proof_judging(&args.judging);
+    let judging = farm::Settings { isabelle: args.isabelle, ..judging };
+    play(&folder, &problems, &judging, compute).await?;
     outcome::tell(&folder)?;
     let page = folder.path().join(report::PAGE);
     report::write(folder.path(), &[], &page)?;
@@ -217,11 +222,10 @@ fn default_folder(settings: &Settings) -> PathBuf {
 pub(super) async fn play(
     folder: &RunFolder,
     problems: &[Problem],
-    judging: &JudgingArgs,
+    settings: &farm::Settings,
     compute: Compute,
 ) -> anyhow::Result<()> {
-    let settings = equipment::proof_judging(judging);
     let kinds = BTreeSet::from([folder.settings().prover.kind()]);
     let play = async |equipment: &Equipment| selfplay::run(folder, problems, equipment).await;
-    equipment::with(folder.path(), (&settings, &kinds), compute, play).await
+    equipment::with(folder.path(), (settings, &kinds), compute, play).await
 }

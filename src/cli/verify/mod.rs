@@ -6,6 +6,7 @@ mod python_file;
 
 use super::exit::{Exit, UsageError};
 use super::farm::{self, GuestName, JudgingArgs, Settings};
+use super::isabelle::IsabelleArgs;
 use super::{output, setup, signals};
 use crate::records::{Named, Report};
 use anyhow::Context;
@@ -52,8 +53,6 @@ pub(super) struct Args {
     /// The Python guest
     #[arg(long, value_enum, default_value = "python3.12")]
     guest: GuestName,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// How results are printed
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -66,6 +65,10 @@ pub(super) struct Args {
     /// Judge everything anew, each Lean candidate in a process of its own: slow, and nothing of one can reach another
     #[arg(long, conflicts_with_all = ["cache", "mode"])]
     fresh: bool,
+    #[command(flatten)]
+    judging: JudgingArgs,
+    #[command(flatten)]
+    isabelle: IsabelleArgs,
 }
 
 /// How results are printed.
@@ -144,7 +147,8 @@ fn check_directories(args: &Args) -> anyhow::Result<()> {
 fn settings(args: &Args) -> Settings {
     let cache = || args.cache.clone().unwrap_or_else(|| install::home().join("cache"));
     let cache = (!args.no_cache && !args.fresh).then(cache);
-    Settings { fresh_processes: args.fresh, ..args.judging.settings(args.guest.into(), cache) }
+    let settings = args.judging.settings(args.guest.into(), cache);
+    Settings { fresh_processes: args.fresh, isabelle: args.isabelle.clone(), ..settings }
 }
 
 /// What will be written for a candidate.

@@ -41,11 +41,11 @@ pub(in super::super) struct Args {
     /// Also real Lean, with the proofs of the bundled workbook and faults among them; takes two hours of CPU time
     #[arg(long)]
     lean: bool,
-    #[command(flatten)]
-    judging: JudgingArgs,
     /// Print a line of JSON for each scenario
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    judging: JudgingArgs,
 }
 
 /// Workers where snippets keep them busy.
