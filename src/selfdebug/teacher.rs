@@ -151,6 +151,7 @@ fn proof(block: &str, statement: &str) -> Option<String> {
 mod tests {
     use super::*;
     use proofloop_datasets::{LeanProblem, Metadata, Split};
+    use proptest::prelude::*;
 
     fn problem(kind: Kind) -> Problem {
         Problem {
@@ -280,5 +281,56 @@ mod tests {
         ] {
             assert_eq!(read(&lean(), Ask::Refine, said), None, "{said}");
         }
+    }
+
+    proptest! {
+        /// Also of what is no Python and no Lean.
+        #[test]
+        fn any_text_is_read(pieces in prop::collection::vec(piece(), 0..20)) {
+            let said = pieces.concat();
+            for ask in [Ask::Write, Ask::Refine, Ask::Explain] {
+                for problem in [python(), lean()] {
+                    let Some(answer) = read(&problem, ask, &said) else { continue };
+                    prop_assert!(!answer.code.trim().is_empty());
+                    prop_assert_eq!(answer.explanation.is_some(), ask == Ask::Explain);
+                    prop_assert!(!answer.explanation.unwrap_or_default().contains('\n'));
+                }
+            }
+        }
+
+        /// A body as it is taught, in a function as a teacher writes it, is read back.
+        #[test]
+        fn a_body_is_read_back(lines in prop::collection::vec("    [b-e]{1,5} = [0-9]{1,3}\n", 1..6)) {
+            let code = lines.concat();
+            let said = format!("Why not.\n\n```python\n{}```\n", whole(&python(), &code));
+            let answer = read(&python(), Ask::Explain, &said).expect("an answer");
+            prop_assert_eq!(answer, Answer { explanation: Some("Why not.".to_owned()), code });
+        }
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        const PARTS: &[&str] = &[
+            "```python\n",
+            "```\n",
+            "```lean4\n",
+            "</think>",
+            "def f(xs):",
+            "\n",
+            "    ",
+            "\t",
+            "return 0",
+            "\"\"\"",
+            "\\",
+            "async ",
+            "@g\n",
+            "class A:\n",
+            "theorem t (a b : Nat) : a + b = b + a := by",
+            " /- ",
+            " -/ ",
+            "  omega\n",
+            "é",
+            "# why\n",
+        ];
+        prop_oneof![prop::sample::select(PARTS).prop_map(str::to_owned), ".{0,4}"]
     }
 }
