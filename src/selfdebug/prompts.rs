@@ -151,11 +151,11 @@ pub fn body(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proofloop_datasets::{LeanProblem, Metadata, Split};
 
-    fn problem(kind: Kind) -> Problem {
+    pub(in crate::selfdebug) fn problem(kind: Kind) -> Problem {
         Problem {
             name: "f".to_owned(),
             split: Split::Train,
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn python() -> Problem {
+    pub(in crate::selfdebug) fn python() -> Problem {
         problem(Kind::Python(PythonProblem::Function {
             prompt: "def f(xs):\n    \"\"\"Return the largest.\"\"\"\n".to_owned(),
             entry_point: "f".to_owned(),

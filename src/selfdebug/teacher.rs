@@ -149,30 +149,10 @@ fn proof(block: &str, statement: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::prompts::tests::{problem, python};
     use super::*;
-    use proofloop_datasets::{LeanProblem, Metadata, Split};
+    use proofloop_datasets::LeanProblem;
     use proptest::prelude::*;
-
-    fn problem(kind: Kind) -> Problem {
-        Problem {
-            name: "f".to_owned(),
-            split: Split::Train,
-            source: "here".to_owned(),
-            kind,
-            known: None,
-            informal: String::new(),
-            metadata: Metadata::default(),
-        }
-    }
-
-    fn python() -> Problem {
-        problem(Kind::Python(PythonProblem::Function {
-            prompt: "def f(xs):\n    \"\"\"Return the largest.\"\"\"\n".to_owned(),
-            entry_point: "f".to_owned(),
-            tests: vec!["assert f([]) == 0".to_owned()],
-            hidden_tests: Vec::new(),
-        }))
-    }
 
     fn lean() -> Problem {
         let statement = "theorem t (a b : Nat) : a + b = b + a := by\n".to_owned();
