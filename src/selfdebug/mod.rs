@@ -26,6 +26,8 @@ mod reinforce;
 pub mod results;
 pub mod reward;
 mod run;
+#[cfg(test)]
+mod sample_problems;
 pub mod settings;
 mod task;
 mod teacher;

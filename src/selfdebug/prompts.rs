@@ -151,30 +151,10 @@ pub fn body(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::sample_problems::{problem, python};
     use super::*;
-    use proofloop_datasets::{LeanProblem, Metadata, Split};
-
-    pub(in crate::selfdebug) fn problem(kind: Kind) -> Problem {
-        Problem {
-            name: "f".to_owned(),
-            split: Split::Train,
-            source: "here".to_owned(),
-            kind,
-            known: None,
-            informal: String::new(),
-            metadata: Metadata::default(),
-        }
-    }
-
-    pub(in crate::selfdebug) fn python() -> Problem {
-        problem(Kind::Python(PythonProblem::Function {
-            prompt: "def f(xs):\n    \"\"\"Return the largest.\"\"\"\n".to_owned(),
-            entry_point: "f".to_owned(),
-            tests: vec!["assert f([]) == 0".to_owned()],
-            hidden_tests: Vec::new(),
-        }))
-    }
+    use proofloop_datasets::LeanProblem;
 
     #[test]
     fn a_trajectory_reads_as_one_program() {

@@ -149,7 +149,7 @@ fn proof(block: &str, statement: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::prompts::tests::{problem, python};
+    use super::super::sample_problems::{problem, python};
     use super::*;
     use proofloop_datasets::LeanProblem;
     use proptest::prelude::*;
