@@ -46,6 +46,14 @@ pub async fn run(
 ) -> Result<()> {
     let settings = folder.settings();
     settings.check()?;
+    let teacher = match (settings.collect.teacher, teacher) {
+        (Teacher::Own, _) => None,
+        (Teacher::Server, Some(teacher)) => Some((Manner::Continued, teacher)),
+        (Teacher::Chat, Some(teacher)) => Some((Manner::Instructed, teacher)),
+        (Teacher::Server | Teacher::Chat, None) => {
+            return Err(SelfDebugError::setting("collect.teacher", "is a server, and none was given"));
+        }
+    };
     let tasks = Tasks::choose(settings, problems)?;
     let store = Arc::new(Mutex::new(selfplay::folder::store(folder.path())?));
     let judge = Judge::new(Arc::clone(&equipment.farm), Arc::clone(&store), true);
@@ -102,7 +110,8 @@ struct Run<'a> {
     models: Models<'a>,
     judge: Judge,
     equipment: &'a Equipment,
-    teacher: Option<&'a dyn Generator>,
+    /// Who explains and refines, if not the model itself.
+    teacher: Option<(Manner, &'a dyn Generator)>,
 }
 
 impl<'a> Run<'a> {
@@ -118,16 +127,14 @@ impl<'a> Run<'a> {
     }
 
     /// With whoever explains and refines in place of `own`.
-    fn teacher<'b>(&'b self, own: &'b dyn Generator) -> Result<Talk<'b>> {
-        let rules = &self.settings.collect;
-        let manner = match rules.teacher {
-            Teacher::Own => return Ok(self.talk(own)),
-            Teacher::Server => Manner::Continued,
-            Teacher::Chat => Manner::Instructed,
-        };
-        let none = || SelfDebugError::setting("collect.teacher", "is a server, and none was given");
-        let generator = self.teacher.ok_or_else(none)?;
-        Ok(Talk { generator, manner, max_tokens: rules.teacher_tokens, ..self.talk(own) })
+    fn teacher<'b>(&'b self, own: &'b dyn Generator) -> Talk<'b> {
+        match self.teacher {
+            None => self.talk(own),
+            Some((manner, generator)) => {
+                let max_tokens = self.settings.collect.teacher_tokens;
+                Talk { generator, manner, max_tokens, ..self.talk(own) }
+            }
+        }
     }
 
     /// Tasks, initial training, first evaluation.
@@ -193,7 +200,7 @@ impl<'a> Run<'a> {
             let count_tokens = |text: &str| count(&tokenizer, text);
             let draw = self.draw("collect", 1, &count_tokens);
             let generator = self.models.generator(0)?;
-            let (writer, teacher) = (self.talk(&generator), self.teacher(&generator)?);
+            let (writer, teacher) = (self.talk(&generator), self.teacher(&generator));
             let tasks = self.chosen("debug-collect", 1, self.settings.collect.problems);
             let turns = collect::collect(&draw, &writer, &teacher, &tasks).await?;
             let repaired = collect::planted(&self.examiner(), &self.tasks.repairs).await?;
